@@ -1,0 +1,109 @@
+"""A setting is one row: the row parses, validates, fills in the default and documents."""
+
+import difflib
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a training run or of the server.
+
+    Attributes:
+        name: its key in als_spec.json or hyperparameters.json, or its environment variable.
+        parse: turns what the caller wrote into the value; raises ValueError for what it can't take.
+        expected: ends the sentence "expected ...", for error messages and docs/settings.md.
+        default: the value where the caller says nothing.
+        meaning: one line for docs/settings.md.
+        aliases: other accepted spellings of the name.
+    """
+
+    name: str
+    parse: Callable[[Any], Any]
+    expected: str
+    default: Any
+    meaning: str
+    aliases: tuple[str, ...] = ()
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``, did you mean 'x'?`` for the known name most like `name`, or nothing where none is like it."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f", did you mean {found[0]!r}?" if found else ""
+
+
+def shown(value: object, most: int = 80) -> str:
+    """Return `value` quoted for a message, cut to `most` characters so that no input can flood a log."""
+    text = repr(value[: most + 1]) if isinstance(value, str | bytes) else repr(value)
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def whole(low: int, high: int) -> Callable[[Any], int]:
+    """Return a parser of whole numbers from `low` to `high`; takes 10, 10.0, "10" and "10.0"."""
+
+    def parse(value: Any) -> int:
+        number = _number(value)
+        if number != int(number) or not low <= number <= high:
+            raise ValueError
+        return int(number)
+
+    return parse
+
+
+def real(low: float, high: float, *, above_low: bool = False) -> Callable[[Any], float]:
+    """Return a parser of finite numbers from `low` (itself left out with `above_low`) to `high`."""
+
+    def parse(value: Any) -> float:
+        number = float(_number(value))
+        if not low <= number <= high or (above_low and number == low):
+            raise ValueError
+        return number
+
+    return parse
+
+
+def choice(*names: str) -> Callable[[Any], str]:
+    """Return a parser that takes one of `names` and nothing else."""
+
+    def parse(value: Any) -> str:
+        if not isinstance(value, str) or value not in names:
+            raise ValueError
+        return value
+
+    return parse
+
+
+def boolean(value: Any) -> bool:
+    """Parse true, false, and the ways in which SDKs spell them: "True", "false", 1, "0"."""
+    words = {"true": True, "1": True, "false": False, "0": False}
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | str) and str(value).lower() in words:
+        return words[str(value).lower()]
+    raise ValueError
+
+
+def optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return `parse` that also takes nothing: null, "null", "none" or an empty text."""
+
+    def parse_or_none(value: Any) -> Any:
+        if value is None or (isinstance(value, str) and value.strip().lower() in ("", "none", "null")):
+            return None
+        return parse(value)
+
+    return parse_or_none
+
+
+def _number(value: Any) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError
+    if isinstance(value, str):
+        try:
+            value = int(value) if len(value) <= 30 else float(value)
+        except ValueError:
+            value = float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError
+    return value
