@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -99,11 +100,9 @@ def optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _number(value: Any) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError
-    if isinstance(value, str):
-        try:
-            value = int(value) if len(value) <= 30 else float(value)
-        except ValueError:
-            value = float(value)
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,30}\s*", value, re.ASCII):
+        return int(value)  # not by way of a float: a seed has 64 bits
+    number = value if isinstance(value, int) else float(value)
+    if not math.isfinite(number):
         raise ValueError
-    return value
+    return number

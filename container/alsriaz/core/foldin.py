@@ -1,0 +1,95 @@
+"""One least-squares step of Spark's ALS: a customer's factors from the item factors and the customer's ratings.
+
+Source: computeFactors, NormalEquation, CholeskySolver and NNLSSolver in Spark's
+org/apache/spark/ml/recommendation/ALS.scala; Hu, Koren and Volinsky (2008) for implicit feedback; Zhou et al. (2008)
+for the regularisation scaled by the number of ratings.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+Factors = npt.NDArray[np.float32]
+Matrix = npt.NDArray[np.float64]
+
+
+def gram(item_factors: Factors) -> Matrix:
+    """Return the (rank, rank) matrix Y'Y of all item factors, which every implicit step starts from."""
+    total = np.zeros((item_factors.shape[1],) * 2)
+    for start in range(0, len(item_factors), 65_536):
+        block = item_factors[start : start + 65_536].astype(np.float64)
+        total += block.T @ block
+    return total
+
+
+def fold_in(
+    factors: Factors,
+    ratings: npt.NDArray[np.float32],
+    item_gram: Matrix,
+    *,
+    implicit: bool,
+    alpha: float,
+    reg_param: float,
+    nonnegative: bool,
+) -> Factors:
+    """Return the factors of the customer who gave these ratings.
+
+    Args:
+        factors: shape (n, rank), the factors of the rated items, n at least 1.
+        ratings: shape (n,), finite, in the same order.
+        item_gram: what `gram` says of all item factors; used where `implicit`.
+        implicit: Spark's implicitPrefs.
+        alpha: Spark's alpha; used where `implicit`.
+        reg_param: Spark's regParam, above 0; it is scaled by the number of ratings, of positive ones where `implicit`.
+        nonnegative: solve under factors >= 0, as Spark does where its `nonnegative` is set.
+
+    Returns:
+        Shape (rank,).
+    """
+    rows = factors.astype(np.float64)
+    given = ratings.astype(np.float64)
+    if implicit:
+        confidence = alpha * np.abs(given)  # above 1, the confidence that everything not bought has
+        left = item_gram + (rows.T * confidence) @ rows
+        right = rows.T @ np.where(given > 0, 1 + confidence, 0.0)
+        scale = int(np.count_nonzero(given > 0))
+    else:
+        left = rows.T @ rows
+        right = rows.T @ given
+        scale = len(given)
+    left[np.diag_indices_from(left)] += scale * reg_param
+    return (nonnegative_solve(left, right) if nonnegative else np.linalg.solve(left, right)).astype(np.float32)
+
+
+def nonnegative_solve(left: Matrix, right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the x >= 0 that minimises x'Ax / 2 - b'x, exactly, by the active-set method of Lawson and Hanson (1974).
+
+    Args:
+        left: A, shape (rank, rank), symmetric and positive definite.
+        right: b, shape (rank,).
+    """
+    solution = np.zeros(len(right))
+    free = np.zeros(len(right), dtype=bool)
+    tolerance = 1e-12 * max(np.abs(right).max(), np.finfo(np.float64).tiny)
+    for _ in range(10 * len(right)):  # far beyond what is ever needed; rounding must not make it turn for ever
+        slope = np.where(free, -np.inf, right - left @ solution)
+        steepest = int(np.argmax(slope))
+        if slope[steepest] <= tolerance:
+            break
+        free[steepest] = True
+        solution = _solve_free(left, right, solution, free)
+    return solution
+
+
+def _solve_free(left: Matrix, right: Matrix, solution: Matrix, free: npt.NDArray[np.bool_]) -> Matrix:
+    """Move `solution` to the minimum over the `free` coordinates; those that reach 0 on the way stop being free."""
+    while free.any():
+        target = np.zeros_like(solution)
+        target[free] = np.linalg.solve(left[np.ix_(free, free)], right[free])
+        blocked = free & (target <= 0)
+        if not blocked.any():
+            return target
+        steps = solution[blocked] / (solution[blocked] - target[blocked])
+        solution = solution + steps.min() * (target - solution)
+        free[np.flatnonzero(blocked)[steps == steps.min()]] = False
+        solution[~free] = 0.0
+    return np.zeros_like(solution)

@@ -1,0 +1,96 @@
+"""Outside ids to positions and back.
+
+All ids of one kind lie end to end in one array of UTF-8 bytes, in code-point order, and a second array says where
+each begins. UTF-8 keeps the code-point order, so an id is found by binary search, straight in the memory-mapped
+arrays: no worker holds a dict of all ids.
+"""
+
+import bisect
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any, NewType
+
+import numpy as np
+import numpy.typing as npt
+
+Position = NewType("Position", int)
+Positions = npt.NDArray[np.int64]
+
+MOST_BYTES = 256
+
+
+def parse_id(value: Any) -> str:
+    """Return the id that a JSON value names: text, trimmed, or a whole number, which means its digits.
+
+    Raises:
+        ValueError: anything else, an empty text, or one of more than 256 bytes.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("expected an id as text")
+    text = value.strip() if isinstance(value, str) else str(value)
+    if not text:
+        raise ValueError("expected an id, which is never empty")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise ValueError("expected an id in Unicode text, without lone surrogates") from None
+    if size > MOST_BYTES:
+        raise ValueError(f"expected an id of at most {MOST_BYTES} UTF-8 bytes, this one has {size}")
+    return text
+
+
+class IdTable:
+    """The ids of all customers, or of all items, by position."""
+
+    def __init__(self, text: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> None:
+        """Take the arrays that `pack_ids` made, or their memory-mapped copies."""
+        self._encoded = _EncodedIds(text.data, offsets.data)
+
+    def __len__(self) -> int:
+        return len(self._encoded)
+
+    def id_at(self, position: int) -> str:
+        """Return the id of the customer or item at `position`."""
+        return str(self._encoded[position], "utf-8")
+
+    def position_of(self, outside_id: str) -> Position | None:
+        """Return the position of an id, or None where the model doesn't know it."""
+        wanted = outside_id.encode(errors="replace")
+        place = bisect.bisect_left(self._encoded, wanted)
+        return Position(place) if place < len(self) and self._encoded[place] == wanted else None
+
+    def positions_of(self, outside_ids: Iterable[str]) -> Positions:
+        """Return the positions of those ids that the model knows, in the given order."""
+        found = (self.position_of(outside_id) for outside_id in outside_ids)
+        return np.array([position for position in found if position is not None], dtype=np.int64)
+
+
+class _EncodedIds(Sequence[bytes]):
+    """The ids as UTF-8 bytes, ascending, for `bisect`."""
+
+    def __init__(self, text: memoryview, offsets: memoryview) -> None:
+        self._text = text
+        self._offsets = offsets
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getitem__(self, position: Any) -> Any:
+        return self._text[self._offsets[position] : self._offsets[position + 1]].tobytes()
+
+
+def pack_ids(ids: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Return the two arrays of an `IdTable`.
+
+    Args:
+        ids: unique, in code-point order, as `sorted` gives them.
+
+    Returns:
+        The UTF-8 bytes of all ids end to end, and shape (len(ids) + 1,): where each begins, and where the last ends.
+    """
+    encoded = [outside_id.encode() for outside_id in ids]
+    if any(first >= second for first, second in itertools.pairwise(encoded)):
+        raise ValueError("ids must be unique and in code-point order")
+    offsets = np.zeros(len(ids) + 1, dtype=np.int64)
+    np.cumsum([len(text) for text in encoded], out=offsets[1:])
+    return np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets

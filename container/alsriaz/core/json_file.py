@@ -1,0 +1,44 @@
+"""JSON objects in files that people write: read strictly, refused in words that help."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from alsriaz.core.errors import SpecError
+from alsriaz.core.setting import shown
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in `path`.
+
+    Raises:
+        SpecError: it is not UTF-8, not JSON, not an object, or gives a key twice in one object.
+    """
+    try:
+        value = json.loads(
+            path.read_text(encoding="utf-8-sig"), object_pairs_hook=_no_repeats, parse_constant=_no_constant
+        )
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path.name} is not UTF-8 text (byte {error.start}).") from None
+    except json.JSONDecodeError as error:
+        raise SpecError(f"{path.name} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+    except RecursionError:
+        raise SpecError(f"{path.name} is nested too deeply.") from None
+    except ValueError as error:
+        raise SpecError(f"{path.name}: {error}") from None
+    if not isinstance(value, dict):
+        raise SpecError(f"{path.name} holds {shown(value)}, expected a JSON object.")
+    return value
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise ValueError(f"{shown(name)} is given twice: keep one.")
+        values[name] = value
+    return values
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number.")

@@ -1,0 +1,146 @@
+"""Every path under /opt/ml, and which file there is spec, rules or sales data.
+
+The base folder is /opt/ml or the environment variable ALSRIAZ_ML_ROOT; nothing else names a path of the platform.
+Source: SageMaker Developer Guide, "How Amazon SageMaker Provides Training Information" and the page
+after it, "How Amazon SageMaker Processes Training Output".
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from alsriaz.core.errors import DataError, SpecError
+
+SALES_SUFFIXES = (".csv", ".csv.gz", ".parquet")
+SPEC_NAME = "als_spec.json"
+RULES_NAME = "rules.json"
+TRAINING_CHANNELS = ("training", "train")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The platform's folders below one base folder."""
+
+    root: Path
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Layout":
+        """Return the layout below ALSRIAZ_ML_ROOT, or below /opt/ml where that is not set."""
+        return cls(Path((os.environ if environ is None else environ).get("ALSRIAZ_ML_ROOT") or "/opt/ml"))
+
+    @property
+    def input_config(self) -> Path:
+        """Where the platform puts its own JSON files."""
+        return self.root / "input" / "config"
+
+    @property
+    def hyperparameters(self) -> Path:
+        """The platform's hyperparameters: a JSON object of strings."""
+        return self.input_config / "hyperparameters.json"
+
+    @property
+    def input_data(self) -> Path:
+        """The folder that holds one folder a channel."""
+        return self.root / "input" / "data"
+
+    @property
+    def model(self) -> Path:
+        """The model folder."""
+        return self.root / "model"
+
+    @property
+    def output(self) -> Path:
+        """The platform's output folder, which holds the failure file."""
+        return self.root / "output"
+
+    @property
+    def output_data(self) -> Path:
+        """What the platform keeps of a job beside its model."""
+        return self.output / "data"
+
+    @property
+    def failure(self) -> Path:
+        """Why the job failed; the platform keeps its first 1,024 characters."""
+        return self.output / "failure"
+
+    def spec_file(self) -> Path | None:
+        """Return the one als_spec.json, or None; SpecError where there are two."""
+        return self._only_one(SPEC_NAME, "spec")
+
+    def rules_file(self) -> Path | None:
+        """Return the one rules.json, or None; SpecError where there are two."""
+        return self._only_one(RULES_NAME, "spec", "rules")
+
+    def sales_files(self) -> list[Path]:
+        """Return the sales files in the order of their paths.
+
+        They are those of channel `training` (or `train`); without such a channel, those that lie straight in
+        input/data, or in a folder there that is itself named like a sales file, as a Spark job writes it.
+
+        Raises:
+            DataError: there is no sales file, or both channels exist.
+        """
+        channels = [self.input_data / name for name in TRAINING_CHANNELS if (self.input_data / name).is_dir()]
+        if len(channels) > 1:
+            raise DataError(
+                "There are two training channels, 'training' and 'train', and they may hold the same sales twice: "
+                "keep one of them."
+            )
+        files = sorted(_sales_below(channels[0]) if channels else self._sales_beside_channels())
+        if not files:
+            raise DataError(self._no_sales(channels))
+        return files
+
+    def shown(self, path: Path) -> str:
+        """Return `path` as a person knows it: relative to the base folder."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.name
+
+    def _only_one(self, name: str, *channels: str) -> Path | None:
+        folders = [self.input_config, *(self.input_data / channel for channel in (*channels, *TRAINING_CHANNELS))]
+        found = [folder / name for folder in folders if (folder / name).is_file()]
+        if len(found) > 1:
+            places = " and ".join(self.shown(path) for path in found)
+            raise SpecError(f"There are {len(found)} files named {name}: {places}. Keep the one that is meant.")
+        return found[0] if found else None
+
+    def _sales_beside_channels(self) -> Iterator[Path]:
+        if not self.input_data.is_dir():
+            return
+        for entry in self.input_data.iterdir():
+            if entry.is_dir() and is_sales_name(entry.name):
+                yield from _sales_below(entry)
+            elif entry.is_file() and is_sales_name(entry.name):
+                yield entry
+
+    def _no_sales(self, channels: list[Path]) -> str:
+        expected = f"expected files that end in {', '.join(SALES_SUFFIXES)}"
+        if channels:
+            others = _names(path for path in channels[0].rglob("*") if path.is_file())
+            return f"Channel '{channels[0].name}' holds no sales data: {expected}, found {others}."
+        if not self.input_data.is_dir():
+            return f"There is no folder {self.shown(self.input_data)}: give the job a channel named 'training'."
+        found = _names(self.input_data.iterdir())
+        return f"There is no channel 'training' in {self.shown(self.input_data)}: {expected} there, found {found}."
+
+
+def is_sales_name(name: str) -> bool:
+    """True where a file of this name is sales data; names that begin with ``.`` or ``_`` never are."""
+    return not name.startswith((".", "_")) and name.lower().endswith(SALES_SUFFIXES)
+
+
+def _sales_below(folder: Path) -> Iterator[Path]:
+    """Yield the sales files below `folder`, leaving out whatever lies in a hidden folder (Spark's _temporary)."""
+    for entry in folder.iterdir():
+        if entry.name.startswith((".", "_")):
+            continue
+        if entry.is_dir():
+            yield from _sales_below(entry)
+        elif is_sales_name(entry.name):
+            yield entry
+
+
+def _names(paths: Iterable[Path], most: int = 5) -> str:
+    names = sorted(path.name for path in paths)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(name) for name in names[:most]) + more if names else "nothing"

@@ -1,0 +1,205 @@
+"""A recommended list under the shop's rules: filter first, then rank.
+
+Precedence: exclude.items > include.items > only > exclude.purchased, exclude.popular. A list holds k items whenever k
+candidates are left.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from alsriaz.core.errors import RuleError
+from alsriaz.core.ids import IdTable, Positions
+from alsriaz.core.ranking import NONE, Ranked, Scorer, best
+from alsriaz.core.rules import Rules, popular_count
+
+
+class Pick(NamedTuple):
+    """One place of a list. `score` is None for an included item that was never sold."""
+
+    item: str
+    score: np.float32 | None
+    reason: str
+
+
+class Notice(NamedTuple):
+    """A warning that travels with an answer."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What rules need to know of the items.
+
+    Attributes:
+        ids: the items' ids.
+        by_popularity: shape (n_items,), positions by number of customers, most first, ties by position.
+        new: shape (n_items,), True for the items that are new on the window's last day.
+    """
+
+    ids: IdTable
+    by_popularity: npt.NDArray[np.int32]
+    new: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class BoundRules:
+    """Rules bound to a catalogue and to k.
+
+    Attributes:
+        k: how long a list may be.
+        forced: positions of included items, in the order given.
+        unsold: included ids that the model doesn't know, in id order.
+        among: ascending positions of the items that may fill the list, None for all.
+        barred: positions of items that may not fill it, the forced ones with them (they have their places).
+        new: at least so many new items are wanted.
+        first: True where forced items come first, then new ones, then the rest.
+        purchased: True where what the customer bought may not fill the list.
+        notices: what the caller should know, of every list alike.
+    """
+
+    k: int
+    forced: Positions
+    unsold: tuple[str, ...]
+    among: Positions | None
+    barred: Positions
+    new: int
+    first: bool
+    purchased: bool
+    notices: tuple[Notice, ...]
+
+
+def bind(rules: Rules, catalogue: Catalogue, k: int) -> BoundRules:
+    """Bind rules to a catalogue.
+
+    Raises:
+        RuleError: more than `k` items must appear.
+    """
+    included = [item for item in rules.include_items if item not in rules.exclude_items]
+    if len(included) > k:
+        raise RuleError("include.items", f"include.items has {len(included)} items that must appear, but k is {k}.")
+    if (rules.new or 0) > k:
+        raise RuleError("include.new", f"include.new is {rules.new}, but k is {k}: expected at most k.")
+    known = {item: catalogue.ids.position_of(item) for item in included}
+    forced = np.array([position for position in known.values() if position is not None], dtype=np.int64)
+    unsold = tuple(sorted(item for item, position in known.items() if position is None))
+    popular = catalogue.by_popularity[: popular_count(rules.popular, len(catalogue.ids))]
+    excluded = catalogue.ids.positions_of(rules.exclude_items)
+    overruled = [item for item in rules.include_items if item in rules.exclude_items]
+    return BoundRules(
+        k=k,
+        forced=forced,
+        unsold=unsold,
+        among=None if rules.only is None else np.unique(catalogue.ids.positions_of(rules.only)),
+        barred=np.concatenate([excluded, popular.astype(np.int64), forced]),
+        new=rules.new or 0,
+        first=rules.placement == "first",
+        purchased=bool(rules.purchased),
+        notices=_notices(unsold, overruled),
+    )
+
+
+def make_lists(
+    scorer: Scorer, rules: BoundRules, catalogue: Catalogue, purchased: Sequence[Positions], reason: str = "model"
+) -> list[tuple[list[Pick], list[Notice]]]:
+    """Return a list for each row of `scorer`, with its own warnings.
+
+    Args:
+        scorer: the rows' scores.
+        rules: what may, must and may not appear.
+        catalogue: the items.
+        purchased: for each row the positions of what it bought.
+        reason: what picks that got there by score are called: "model", or "popular" where scores are popularity.
+    """
+    barred = [np.concatenate([rules.barred, row]) if rules.purchased else rules.barred for row in purchased]
+    room = rules.k - len(rules.forced) - len(rules.unsold)
+    filled = best(scorer, room, among=rules.among, barred=barred)
+    extra = [0] * scorer.n_rows
+    if rules.new:
+        forced_new = int(np.count_nonzero(catalogue.new[rules.forced]))
+        extra = [rules.new - forced_new - int(np.count_nonzero(catalogue.new[row.positions])) for row in filled]
+    quota = _new_items(scorer, rules, catalogue, barred, filled) if max(extra, default=0) > 0 else filled
+    forced = _forced_scores(scorer, rules.forced)
+    return [
+        _assemble(rules, catalogue, forced[row], filled[row], quota[row], extra[row], reason)
+        for row in range(scorer.n_rows)
+    ]
+
+
+def _new_items(
+    scorer: Scorer, rules: BoundRules, catalogue: Catalogue, barred: list[Positions], filled: list[Ranked]
+) -> list[Ranked]:
+    """Return for each row its best new items beyond those already in `filled`."""
+    new = np.flatnonzero(catalogue.new)
+    among = new if rules.among is None else np.intersect1d(new, rules.among)
+    taken = [np.concatenate([row, ranked.positions]) for row, ranked in zip(barred, filled, strict=True)]
+    return best(scorer, rules.new, among=among, barred=taken)
+
+
+def _forced_scores(scorer: Scorer, forced: Positions) -> npt.NDArray[np.float32]:
+    rows = np.repeat(np.arange(scorer.n_rows), len(forced))
+    return scorer.exact(rows, np.tile(forced, scorer.n_rows)).reshape(scorer.n_rows, len(forced))
+
+
+def _assemble(
+    rules: BoundRules,
+    catalogue: Catalogue,
+    forced_scores: npt.NDArray[np.float32],
+    filled: Ranked,
+    quota: Ranked,
+    extra: int,
+    reason: str,
+) -> tuple[list[Pick], list[Notice]]:
+    """Join forced items, items by score and the `extra` new items still wanted into one list."""
+    natural = list(zip(filled.positions.tolist(), filled.scores, strict=True))
+    added: list[tuple[int, np.float32]] = []
+    notices: list[Notice] = []
+    if extra > 0:
+        # A list that is not full has taken every candidate, the new ones among them: then `quota` is empty.
+        replaceable = sum(not catalogue.new[position] for position, _ in natural)
+        added = list(zip(quota.positions.tolist(), quota.scores, strict=True))[: min(extra, replaceable)]
+        natural = _without_last_old(natural, catalogue.new, len(added))
+        if len(added) < extra:
+            have = rules.new - extra + len(added)
+            notices.append(Notice("too_few_new", f"include.new asks for {rules.new} new items, {have} could appear."))
+    entries = [
+        (0, position, score, "included") for position, score in zip(rules.forced.tolist(), forced_scores, strict=True)
+    ]
+    entries += [(1, position, score, "new") for position, score in added]
+    entries += [(2, position, score, reason) for position, score in natural]
+    if rules.first:
+        entries[len(rules.forced) :] = sorted(entries[len(rules.forced) :], key=lambda e: (e[0], -e[2], e[1]))
+    elif len(entries) > len(natural):
+        entries.sort(key=lambda e: (-e[2], e[1]))
+    picks = [Pick(catalogue.ids.id_at(position), score, why) for _, position, score, why in entries]
+    return picks + [Pick(item, None, "included") for item in rules.unsold], notices
+
+
+def _without_last_old(
+    natural: list[tuple[int, np.float32]], new: npt.NDArray[np.bool_], surplus: int
+) -> list[tuple[int, np.float32]]:
+    """Return `natural` without its `surplus` lowest entries that are not new."""
+    kept = []
+    for entry in reversed(natural):
+        if surplus > 0 and not new[entry[0]]:
+            surplus -= 1
+        else:
+            kept.append(entry)
+    return kept[::-1]
+
+
+def _notices(unsold: tuple[str, ...], overruled: list[str]) -> tuple[Notice, ...]:
+    notices = [Notice("never_sold", f"Included item {item!r} was never sold: it has no score.") for item in unsold]
+    notices += [
+        Notice("include_overruled", f"Included item {item!r} is left out: a standing rule excludes it.")
+        for item in overruled
+    ]
+    return tuple(notices)
+
+
+NOTHING_BOUGHT: Positions = NONE
