@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alsriaz.core.dates import Day, parse_day
 from alsriaz.core.errors import ModelError
 from alsriaz.core.ids import IdTable
 from alsriaz.core.json_file import read_object
@@ -113,7 +114,7 @@ class Model:
     arrays: ModelArrays
     manifest: Manifest
     spec: Spec
-    last_day: int
+    last_day: Day
     standing_rules: Rules
 
     @cached_property
@@ -176,7 +177,7 @@ def open_model(folder: Path) -> Model:
             arrays=arrays,
             manifest=manifest,
             spec=parse_spec(manifest.values["spec"]),
-            last_day=int(manifest.values["dates"]["last_day"]),
+            last_day=parse_day(manifest.values["dates"]["last_day"]),
             standing_rules=parse_standing_rules(read_object(rules_file)) if RULES_NAME in manifest.files else NO_RULES,
         )
     except (KeyError, TypeError) as error:

@@ -1,13 +1,15 @@
 """Every error that is somebody's to mend, by whose it is.
 
-    AlsriazError
-    |-- CallerError            the caller can fix it: train and serve exit 1, HTTP answers 4xx
-    |   |-- SpecError          a setting of the training run, or of the server
-    |   |-- DataError          the sales files
-    |   |-- ModelError         a model folder that can't be used
-    |   |-- RuleError          include and exclude rules; names the field
-    |   `-- RequestError       an HTTP request; carries a code, a status and the field
+    BaseException
     `-- Stopped                SIGTERM or Ctrl-C: nobody's fault, but the work is not done
+
+    AlsriazError               alone: not the caller's, such as a Spark that does not start
+    `-- CallerError            the caller can fix it: train and serve exit 1, HTTP answers 4xx
+        |-- SpecError          a setting of the training run, or of the server
+        |-- DataError          the sales files
+        |-- ModelError         a model folder that can't be used
+        |-- RuleError          include and exclude rules; names the field
+        `-- RequestError       an HTTP request; carries a code and the field
 
 Anything else that is raised is our own defect: exit 2, HTTP 500.
 """
@@ -52,5 +54,13 @@ class RequestError(CallerError):
         self.field = field
 
 
-class Stopped(AlsriazError):
-    """The process was asked to end before its work was done."""
+class Stopped(BaseException):
+    """The process was asked to end before its work was done.
+
+    No Exception, like KeyboardInterrupt: a library that catches what it can't explain must let it pass.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        """Take the signal that asked."""
+        super().__init__(f"stopped by signal {signal_number} before the work was done")
+        self.signal_number = signal_number

@@ -4,17 +4,20 @@ Precedence: exclude.items > include.items > only > exclude.purchased, exclude.po
 candidates are left.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import reduce
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from alsriaz.core.errors import RuleError
 from alsriaz.core.ids import IdTable, Positions
-from alsriaz.core.ranking import NONE, Ranked, Scorer, best
+from alsriaz.core.ranking import Ranked, Scorer, best
 from alsriaz.core.rules import Rules, popular_count
+
+T = TypeVar("T")
 
 
 class Pick(NamedTuple):
@@ -74,34 +77,70 @@ class BoundRules:
     notices: tuple[Notice, ...]
 
 
-def bind(rules: Rules, catalogue: Catalogue, k: int) -> BoundRules:
-    """Bind rules to a catalogue.
+@dataclass(frozen=True)
+class Layer:
+    """One layer of rules and the positions of its ids, so that standing rules are looked up once and not per request.
+
+    Attributes:
+        rules: the rules.
+        excluded: positions of exclude.items.
+        only: ascending positions of include.only, None where the layer doesn't say.
+    """
+
+    rules: Rules
+    excluded: Positions
+    only: Positions | None
+
+
+def make_layer(rules: Rules, catalogue: Catalogue) -> Layer:
+    """Look up the ids of one layer; those that the model doesn't know have no effect in `exclude` and `only`."""
+    only = None if rules.only is None else np.unique(catalogue.ids.positions_of(rules.only))
+    return Layer(rules, catalogue.ids.positions_of(rules.exclude_items), only)
+
+
+def bind(layers: Sequence[Layer], catalogue: Catalogue, k: int) -> BoundRules:
+    """Unite layers, the lowest first: id lists unite, `only` intersects, a higher layer's other values replace.
 
     Raises:
         RuleError: more than `k` items must appear.
     """
-    included = [item for item in rules.include_items if item not in rules.exclude_items]
-    if len(included) > k:
-        raise RuleError("include.items", f"include.items has {len(included)} items that must appear, but k is {k}.")
-    if (rules.new or 0) > k:
-        raise RuleError("include.new", f"include.new is {rules.new}, but k is {k}: expected at most k.")
+    rules = [layer.rules for layer in layers]
+    asked = dict.fromkeys(item for layer in rules for item in layer.include_items)
+    overruled = [item for item in asked if any(item in layer.exclude_items for layer in rules)]
+    included = [item for item in asked if item not in overruled]
+    new = _highest([layer.new for layer in rules]) or 0
+    check_fits(included, new, k)
     known = {item: catalogue.ids.position_of(item) for item in included}
     forced = np.array([position for position in known.values() if position is not None], dtype=np.int64)
     unsold = tuple(sorted(item for item, position in known.items() if position is None))
-    popular = catalogue.by_popularity[: popular_count(rules.popular, len(catalogue.ids))]
-    excluded = catalogue.ids.positions_of(rules.exclude_items)
-    overruled = [item for item in rules.include_items if item in rules.exclude_items]
+    n_popular = popular_count(_highest([layer.popular for layer in rules]), len(catalogue.ids))
+    only = [layer.only for layer in layers if layer.only is not None]
     return BoundRules(
         k=k,
         forced=forced,
         unsold=unsold,
-        among=None if rules.only is None else np.unique(catalogue.ids.positions_of(rules.only)),
-        barred=np.concatenate([excluded, popular.astype(np.int64), forced]),
-        new=rules.new or 0,
-        first=rules.placement == "first",
-        purchased=bool(rules.purchased),
+        among=reduce(np.intersect1d, only) if only else None,
+        barred=np.concatenate(
+            [*(layer.excluded for layer in layers), catalogue.by_popularity[:n_popular].astype(np.int64), forced]
+        ),
+        new=new,
+        first=_highest([layer.placement for layer in rules]) == "first",
+        purchased=bool(_highest([layer.purchased for layer in rules])),
         notices=_notices(unsold, overruled),
     )
+
+
+def check_fits(included: Sized, new: int, k: int) -> None:
+    """Raise RuleError where more than `k` items, or more than `k` new ones, must appear."""
+    if len(included) > k:
+        raise RuleError("include.items", f"include.items has {len(included)} items that must appear, but k is {k}.")
+    if new > k:
+        raise RuleError("include.new", f"include.new is {new}, but k is {k}: expected at most k.")
+
+
+def _highest(values: Sequence[T | None]) -> T | None:
+    """Return what the highest layer that says anything says."""
+    return next((value for value in reversed(values) if value is not None), None)
 
 
 def make_lists(
@@ -200,6 +239,3 @@ def _notices(unsold: tuple[str, ...], overruled: list[str]) -> tuple[Notice, ...
         for item in overruled
     ]
     return tuple(notices)
-
-
-NOTHING_BOUGHT: Positions = NONE

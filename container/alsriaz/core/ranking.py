@@ -44,7 +44,7 @@ class Scorer(Protocol):
         """How many items there are."""
 
     def approximate(self, among: Positions | None) -> tuple[Scores, npt.NDArray[np.float64]]:
-        """Return scores, shape (n_rows, len(among) or n_items), the caller's to change, and each row's largest error."""
+        """Return scores, shape (n_rows, len(among) or n_items), to be changed at will, and each row's error at most."""
 
     def exact(self, rows: Positions, items: Positions) -> Scores:
         """Return the exact scores of pairs: both arguments and the answer have one shape."""

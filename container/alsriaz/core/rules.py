@@ -8,8 +8,8 @@ What they mean for a list is told in `core.lists`; docs/http-api.md has them for
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
+from math import ceil, isfinite
 from typing import Any
 
 from alsriaz.core.errors import RuleError
@@ -22,7 +22,7 @@ DEFAULT_MOST_IDS = 100_000
 
 @dataclass(frozen=True)
 class Rules:
-    """One layer of rules, or several united. None means that a layer doesn't say.
+    """One layer of rules: the standing ones, or those of a request. None means that the layer doesn't say.
 
     Attributes:
         include_items: ids that must appear, in the order given, each once.
@@ -31,7 +31,7 @@ class Rules:
         placement: "score" or "first".
         exclude_items: ids that may not appear.
         purchased: True where what the customer bought may not appear.
-        popular: how many of the most popular items may not appear: a number of items (int), or a share below 1.
+        popular: how many of the most popular items may not appear: a whole number of items, or a share below 1.
     """
 
     include_items: tuple[str, ...] = ()
@@ -40,22 +40,7 @@ class Rules:
     placement: str | None = None
     exclude_items: frozenset[str] = frozenset()
     purchased: bool | None = None
-    popular: int | Fraction | None = None
-
-    def over(self, beneath: "Rules") -> "Rules":
-        """Return this layer laid over another one: id lists unite, `only` intersects, other values replace."""
-        only = self.only if beneath.only is None else beneath.only
-        if self.only is not None and beneath.only is not None:
-            only = self.only & beneath.only
-        return Rules(
-            include_items=tuple(dict.fromkeys(beneath.include_items + self.include_items)),
-            new=beneath.new if self.new is None else self.new,
-            only=only,
-            placement=beneath.placement if self.placement is None else self.placement,
-            exclude_items=beneath.exclude_items | self.exclude_items,
-            purchased=beneath.purchased if self.purchased is None else self.purchased,
-            popular=beneath.popular if self.popular is None else self.popular,
-        )
+    popular: Fraction | None = None
 
 
 NO_RULES = Rules()
@@ -101,7 +86,7 @@ def rules_as_json(rules: Rules) -> dict[str, Any]:
         "only": None if rules.only is None else sorted(rules.only),
         "placement": rules.placement,
     }
-    popular = float(rules.popular) if isinstance(rules.popular, Fraction) else rules.popular
+    popular = None if rules.popular is None else _plain(rules.popular)
     exclude: dict[str, Any] = {
         "items": sorted(rules.exclude_items) or None,
         "purchased": rules.purchased,
@@ -111,13 +96,11 @@ def rules_as_json(rules: Rules) -> dict[str, Any]:
     return {name: {k: v for k, v in section.items() if v is not None} for name, section in sections.items()}
 
 
-def popular_count(popular: int | Fraction | None, n_items: int) -> int:
+def popular_count(popular: Fraction | None, n_items: int) -> int:
     """Return how many of `n_items` the rule `exclude.popular` names; a share is rounded up."""
     if popular is None:
         return 0
-    if isinstance(popular, int):
-        return min(popular, n_items)
-    return -((-popular * n_items) // 1)  # exact: 0.1 of 30 items are 3, not 4
+    return min(ceil(popular if popular >= 1 else popular * n_items), n_items)  # exact: 0.1 of 30 items are 3, not 4
 
 
 def _section(given: Mapping[str, Any], name: str, fields: tuple[str, ...]) -> Mapping[str, Any]:
@@ -174,17 +157,18 @@ def _purchased(exclude: Mapping[str, Any]) -> bool | None:
     return value
 
 
-def _popular(exclude: Mapping[str, Any]) -> int | Fraction | None:
+def _plain(popular: Fraction) -> int | float:
+    return popular.numerator if popular.denominator == 1 else float(popular)
+
+
+def _popular(exclude: Mapping[str, Any]) -> Fraction | None:
     value = exclude.get("popular")
     if value is None:
         return None
-    if not isinstance(value, bool):
-        if isinstance(value, int) and value >= 0:
-            return value
-        if isinstance(value, float) and 0 <= value < 1:
-            return Fraction(Decimal(repr(value)))  # as written: 0.1 is a tenth
-        if isinstance(value, float) and value >= 1 and value.is_integer():
-            return int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+        popular = Fraction(repr(value))  # as written: 0.1 is a tenth
+        if 0 <= popular < 1 or (popular >= 1 and popular.denominator == 1):
+            return popular
     raise RuleError(
         "exclude.popular",
         f"exclude.popular is {shown(value)}, expected a whole number of items, at least 0, or a share of them below 1.",

@@ -1,6 +1,7 @@
 """A setting is one row: the row parses, validates, fills in the default and documents."""
 
 import difflib
+import json
 import math
 import re
 from collections.abc import Callable, Iterable
@@ -29,10 +30,21 @@ class Setting:
     aliases: tuple[str, ...] = ()
 
 
+def markdown_table(rows: Iterable[Setting]) -> str:
+    """Return `rows` as a Markdown table for docs/settings.md, in their order, each line ended."""
+    lines = ["| name | default | expected | meaning |", "|---|---|---|---|"]
+    for row in rows:
+        names = " or ".join(f"`{name}`" for name in (row.name, *row.aliases))
+        default = row.default if isinstance(row.default, str) else json.dumps(row.default)
+        cells = (names, "none" if row.default in (None, (), {}) else f"`{default}`", row.expected, row.meaning)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``, did you mean 'x'?`` for the known name most like `name`, or nothing where none is like it."""
+    """Return the end of a sentence that refuses `name`: ``, did you mean 'x'?``, or a full stop where none is like it."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f", did you mean {found[0]!r}?" if found else ""
+    return f", did you mean {found[0]!r}?" if found else "."
 
 
 def shown(value: object, most: int = 80) -> str:

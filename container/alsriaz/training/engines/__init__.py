@@ -1,0 +1,78 @@
+"""Engines: ratings in, factors out. An engine knows nothing of files, dates or rules.
+
+`open_engine` is the table of engines; each lives in a module of its own, imported only where it is used.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from alsriaz.core.spec import Spec
+
+PAIRS_PER_BLOCK = 500_000
+FEWEST_BLOCKS, MOST_BLOCKS = 2, 64
+
+
+@dataclass(frozen=True)
+class RatingMatrix:
+    """The ratings, by ascending customer position, then item position; arrays of one shape (n_pairs,)."""
+
+    customers: npt.NDArray[np.int32]
+    items: npt.NDArray[np.int32]
+    ratings: npt.NDArray[np.float32]
+    n_customers: int
+    n_items: int
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What was learnt: float32 (n_customers, rank) and (n_items, rank), rows by position."""
+
+    customers: npt.NDArray[np.float32]
+    items: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Into how many blocks ALS splits the customers and the items: part of what the factors depend on."""
+
+    customers: int
+    items: int
+
+
+def blocks_for(matrix: RatingMatrix) -> Blocks:
+    """Return the block counts for a matrix; they depend on the data alone, never on cores or hosts."""
+    wanted = min(max(FEWEST_BLOCKS, ceil(len(matrix.ratings) / PAIRS_PER_BLOCK)), MOST_BLOCKS)
+    return Blocks(min(wanted, matrix.n_customers), min(wanted, matrix.n_items))
+
+
+Progress = Callable[[str], None]
+
+
+class Engine(Protocol):
+    """Fits factors. Opening it may start work in the background, such as a JVM; `fit` waits for that."""
+
+    def fit(self, matrix: RatingMatrix, blocks: Blocks, progress: Progress) -> Factors:
+        """Return the factors of ALS with the spec that the engine was opened with."""
+
+    @property
+    def arithmetic(self) -> str:
+        """The linear algebra library that fits: factors may differ in their last bits from one to the next."""
+
+
+def open_engine(spec: Spec, scratch: Path) -> AbstractContextManager[Engine]:
+    """Return the engine that the spec names; entering it starts it, leaving it ends it.
+
+    Args:
+        spec: the training run's settings.
+        scratch: an empty folder for the engine's own files, with room for several times the ratings.
+    """
+    from alsriaz.training.engines.spark import SparkEngine
+
+    return SparkEngine(spec, scratch)

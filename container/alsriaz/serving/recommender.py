@@ -1,0 +1,175 @@
+"""Answers the records of a request from one model. Knows no transport."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from alsriaz.core.artifact import Model
+from alsriaz.core.errors import CallerError, RequestError, RuleError
+from alsriaz.core.ids import Position, parse_id
+from alsriaz.core.lists import BoundRules, Layer, Notice, Pick, bind, make_layer, make_lists
+from alsriaz.core.ranking import FixedScorer, Scorer
+from alsriaz.core.rules import parse_rules
+from alsriaz.core.setting import nearest, shown
+from alsriaz.serving.history import Bought, factors_from, parse_history, stored, with_history
+from alsriaz.serving.wire import Answer, Record, check_fields
+
+TASKS = ("recommend", "popular")
+RECOMMEND_FIELDS = ("task", "customer", "k", "include", "exclude", "history", "on_unknown")
+POPULAR_FIELDS = ("task", "k", "include", "exclude")
+ON_UNKNOWN = ("popular", "error")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one record may ask for: recommendations, ids in one list, entries of a history."""
+
+    most_k: int = 1000
+    most_ids: int = 100_000
+    most_history: int = 10_000
+
+
+class Recommender:
+    """One model and the standing rules that travel with it."""
+
+    def __init__(self, model: Model, limits: Limits) -> None:
+        """Answer from `model`; what costs time once is done here, so that the first request is as fast as the next."""
+        self._model = model
+        self._limits = limits
+        self._catalogue = model.catalogue
+        self._items = model.item_factors
+        self._standing = make_layer(model.standing_rules, model.catalogue)
+        self._bound: dict[int, BoundRules] = {}
+
+    @cached_property
+    def model_hash(self) -> str:
+        """The short hash that answers carry."""
+        return self._model.manifest.short_hash
+
+    def answers(self, records: Sequence[Record | RequestError]) -> list[Answer | CallerError]:
+        """Return for each record its answer, or the error that it met."""
+        return [record if isinstance(record, RequestError) else self._answer_or_error(record) for record in records]
+
+    def answer(self, record: Record) -> dict[str, Any]:
+        """Return the answer to one record.
+
+        Raises:
+            RequestError: a field is unknown, missing or can't be used, or the customer is unknown and the record asks
+                for an error then.
+            RuleError: the rules are malformed or can't be kept.
+        """
+        task = record.get("task", "recommend")
+        if task == "recommend":
+            return self._recommend(record)
+        if task == "popular":
+            return self._popular(record)
+        hint = nearest(task, TASKS) if isinstance(task, str) else "."
+        raise RequestError("bad_value", f"task is {shown(task)}, expected one of {', '.join(TASKS)}{hint}", "task")
+
+    def _answer_or_error(self, record: Record) -> Answer | CallerError:
+        try:
+            return self.answer(record)
+        except (RequestError, RuleError) as error:
+            return error
+
+    def _recommend(self, record: Record) -> dict[str, Any]:
+        check_fields(record, RECOMMEND_FIELDS)
+        customer = _customer(record)
+        on_unknown = _on_unknown(record)
+        rules = self._rules(record)
+        position = None if customer is None else self._model.customer_ids.position_of(customer)
+        bought, source, notices = self._bought(record, position)
+        if source == "popular" and on_unknown == "error":
+            raise RequestError("unknown_customer", f"Customer {shown(customer)} is not in the model.", "customer")
+        picks, more = self._list(self._scorer(position, bought, source), rules, bought, source)
+        return self._body(picks, source, [*notices, *rules.notices, *more], {"customer": customer})
+
+    def _popular(self, record: Record) -> dict[str, Any]:
+        check_fields(record, POPULAR_FIELDS)
+        rules = self._rules(record)
+        if (record.get("exclude") or {}).get("purchased"):
+            message = "exclude.purchased needs a customer, and task popular has none: leave it out."
+            raise RuleError("exclude.purchased", message)
+        bought = stored(self._model, None)
+        picks, more = self._list(self._scorer(None, bought, "popular"), rules, bought, "popular")
+        return self._body(picks, "popular", [*rules.notices, *more], {})
+
+    def _bought(self, record: Record, position: Position | None) -> tuple[Bought, str, list[Notice]]:
+        """Return what the customer bought, where scores come from, and what to warn of."""
+        bought = stored(self._model, position)
+        source = "popular" if position is None else "model"
+        if record.get("history") is None:
+            return bought, source, []
+        history = parse_history(record["history"], self._model.last_day, self._limits.most_history)
+        joined, notices = with_history(self._model, bought, history)
+        return joined, source if joined is bought else "history", notices
+
+    def _scorer(self, position: Position | None, bought: Bought, source: str) -> Scorer:
+        if source == "popular":
+            return FixedScorer(self._model.arrays.item_customers.astype(np.float32))
+        if source == "history" or position is None:
+            return self._items.scorer(factors_from(self._model, bought)[None, :])
+        return self._items.scorer(self._model.arrays.customer_factors[position : position + 1])
+
+    def _list(self, scorer: Scorer, rules: BoundRules, bought: Bought, source: str) -> tuple[list[Pick], list[Notice]]:
+        reason = "popular" if source == "popular" else "model"
+        return make_lists(scorer, rules, self._catalogue, [bought.items], reason)[0]
+
+    def _rules(self, record: Record) -> BoundRules:
+        k = self._k(record)
+        if record.get("include") is None and record.get("exclude") is None:
+            if k not in self._bound:
+                self._bound[k] = bind([self._standing], self._catalogue, k)
+            return self._bound[k]
+        layers: list[Layer] = [self._standing, make_layer(parse_rules(record, self._limits.most_ids), self._catalogue)]
+        return bind(layers, self._catalogue, k)
+
+    def _k(self, record: Record) -> int:
+        k = record.get("k", self._model.spec.reco_item)
+        if isinstance(k, float) and k.is_integer():
+            k = int(k)
+        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= self._limits.most_k:
+            message = f"k is {shown(k)}, expected a whole number from 1 to {self._limits.most_k}."
+            raise RequestError("bad_value", message, "k")
+        return k
+
+    def _body(self, picks: list[Pick], source: str, notices: list[Notice], first: Mapping[str, Any]) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            **first,
+            "source": source,
+            "recommendations": [
+                {"item": pick.item, "score": _json_score(pick.score), "reason": pick.reason} for pick in picks
+            ],
+            "model": self.model_hash,
+        }
+        if notices:
+            body["warnings"] = [notice._asdict() for notice in notices]
+        return body
+
+
+def _customer(record: Record) -> str | None:
+    value = record.get("customer")
+    if value is None:
+        if record.get("history") is None:
+            message = "The record has neither customer nor history, expected at least one of them."
+            raise RequestError("missing_field", message, "customer")
+        return None
+    try:
+        return parse_id(value)
+    except ValueError as error:
+        raise RequestError("bad_value", f"customer is {shown(value)}: {error}.", "customer") from None
+
+
+def _on_unknown(record: Record) -> str:
+    value = record.get("on_unknown", "popular")
+    if value not in ON_UNKNOWN:
+        raise RequestError("bad_value", f'on_unknown is {shown(value)}, expected "popular" or "error".', "on_unknown")
+    return str(value)
+
+
+def _json_score(score: np.float32 | None) -> float | None:
+    """Return the shortest decimal number that is this float32: 0.3, not 0.30000001192092896."""
+    return None if score is None else float(str(score))

@@ -1,0 +1,172 @@
+"""One training job, from the files under /opt/ml to the model folder and the outputs."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import alsriaz
+from alsriaz.core.artifact import open_model
+from alsriaz.core.dates import day_text
+from alsriaz.core.errors import RuleError, SpecError
+from alsriaz.core.json_file import read_object
+from alsriaz.core.layout import Layout
+from alsriaz.core.lists import check_fits
+from alsriaz.core.model_writer import writing_model
+from alsriaz.core.rules import NO_RULES, Rules, parse_standing_rules
+from alsriaz.core.spec import Spec, read_spec
+from alsriaz.training.engines import Blocks, Engine, Factors, blocks_for, open_engine
+from alsriaz.training.evaluation import Evaluation, evaluate
+from alsriaz.training.log import Log, print_metrics
+from alsriaz.training.model import check_factors, model_arrays, rating_matrix
+from alsriaz.training.outputs import write_json, write_recommendations, write_rejected
+from alsriaz.training.pairs import Pairs, check_enough, pair_up
+from alsriaz.training.purchases import Purchases
+from alsriaz.training.reading import read_purchases
+from alsriaz.training.refusals import Refusals
+from alsriaz.training.window import Window, find_window
+
+
+def run(layout: Layout, log: Log) -> None:
+    """Train: read, clean, evaluate, fit, write.
+
+    Raises:
+        CallerError: the spec, the rules or the data can't be used; nothing of a model is left behind.
+    """
+    log.say(f"alsriaz {alsriaz.__version__}: training")
+    layout.failure.unlink(missing_ok=True)
+    spec = read_spec(layout.spec_file(), layout.hyperparameters)
+    rules = _standing_rules(layout, spec)
+    files = layout.sales_files()
+    log.say("reading " + ", ".join(layout.shown(file) for file in files[:3]) + (", ..." if len(files) > 3 else ""))
+    with _scratch() as scratch, open_engine(spec, scratch) as engine:
+        purchases, refusals = read_purchases(files, spec, log.say)
+        _tell_rows(log, refusals)
+        write_rejected(layout.output_data / "rejected.csv", refusals)
+        window, warnings = find_window(spec, purchases)
+        for warning in warnings:
+            log.warn(warning)
+        pairs = pair_up(purchases, window, spec.half_life_days)
+        check_enough(pairs, window)
+        evaluation = _evaluate(engine, purchases, window, spec, log)
+        write_json(layout.output_data / "evaluation.json", evaluation)
+        log.say(
+            f"fitting {spec.feedback} ALS on {window}: {pairs.n_customers:,} customers x {pairs.n_items:,} items, "
+            f"{len(pairs):,} pairs, rated by {spec.ranking_type}"
+        )
+        factors, blocks = _fit(engine, pairs, spec, log)
+        arithmetic = engine.arithmetic
+    facts = _facts(spec, refusals, window, pairs, blocks, arithmetic, evaluation.get("metrics", {}))
+    with writing_model(layout.model) as writer:
+        writer.write(model_arrays(pairs, purchases, factors), rules)
+        manifest = writer.finish(facts)
+    log.say(f"model {manifest.short_hash} is in {layout.shown(layout.model)}/, read back and verified")
+    output = layout.output_data / "output.csv"
+    model = open_model(layout.model)
+    written = write_recommendations(output, layout.output / "output.csv", model, lambda text: None)
+    log.say(f"{written:,} recommendations for {pairs.n_customers:,} customers are in {layout.shown(output)}")
+
+
+def _standing_rules(layout: Layout, spec: Spec) -> Rules:
+    path = layout.rules_file()
+    if path is None:
+        return NO_RULES
+    try:
+        rules = parse_standing_rules(read_object(path))
+        check_fits(rules.include_items, rules.new or 0, spec.reco_item)
+    except RuleError as error:
+        raise SpecError(f"{path.name}: {error}") from None
+    return rules
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """Hold an empty folder on the platform's large volume, /tmp, and remove it however the job ends."""
+    folder = Path(tempfile.mkdtemp(prefix="alsriaz-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tell_rows(log: Log, refusals: Refusals) -> None:
+    accepted = refusals.rows - sum(refusals.counts.values())
+    rows = [("rows read", f"{refusals.rows:,}"), ("accepted", f"{accepted:,}")]
+    rows += [(f"refused: {reason}", f"{count:,}") for reason, count in refusals.counts.items() if count]
+    log.table(rows)
+
+
+def _fit(engine: Engine, pairs: Pairs, spec: Spec, log: Log) -> tuple[Factors, Blocks]:
+    matrix = rating_matrix(pairs, spec)
+    blocks = blocks_for(matrix)
+    factors = engine.fit(matrix, blocks, log.say)
+    check_factors(factors)
+    return factors, blocks
+
+
+def _evaluate(engine: Engine, purchases: Purchases, window: Window, spec: Spec, log: Log) -> dict[str, Any]:
+    """Return what evaluation.json holds; where nothing can be evaluated, that is the reason why."""
+    days = window.last - window.first + 1
+    if spec.holdout_days == 0:
+        return {"skipped": "holdout_days is 0"}
+    if spec.holdout_days > days / 2:
+        return _skipped(log, f"holdout_days {spec.holdout_days} would take more than half of the window's {days} days")
+    cut = window.last - spec.holdout_days
+    earlier = pair_up(purchases, window.until(cut), spec.half_life_days)
+    later = pair_up(purchases, window.after(cut), spec.half_life_days)
+    if earlier.n_customers < 2 or earlier.n_items < 2:
+        return _skipped(log, f"before {day_text(cut + 1)} there are fewer than 2 customers or 2 items")
+    log.say(f"evaluating: fitting on {window.until(cut)}, testing on {window.after(cut)}")
+    factors, _ = _fit(engine, earlier, spec, log)
+    evaluation = evaluate(factors, earlier, later)
+    if evaluation is None:
+        return _skipped(log, f"no customer known before {day_text(cut + 1)} bought a known item after it")
+    _tell_evaluation(log, evaluation)
+    print_metrics(evaluation.metrics())
+    window_json = {"first_day": day_text(cut + 1), "last_day": day_text(window.last)}
+    return {"holdout": window_json, "metrics": evaluation.metrics(), "measures": asdict(evaluation)}
+
+
+def _skipped(log: Log, reason: str) -> dict[str, Any]:
+    log.warn(f"the evaluation is skipped: {reason}.")
+    return {"skipped": reason}
+
+
+def _tell_evaluation(log: Log, evaluation: Evaluation) -> None:
+    rows = [("at 10", "NDCG", "precision", "recall", "customers")]
+    for name, measures in asdict(evaluation).items():
+        group = name.removesuffix("_new") + (", items new to the customer" if name.endswith("_new") else ", all items")
+        numbers = [f"{measures[measure]:.4f}" for measure in ("ndcg", "precision", "recall")]
+        rows.append((group, numbers[0], numbers[1], numbers[2], f"{measures['customers']:,}"))
+    log.table(rows)
+
+
+def _facts(
+    spec: Spec,
+    refusals: Refusals,
+    window: Window,
+    pairs: Pairs,
+    blocks: Blocks,
+    arithmetic: str,
+    metrics: dict[str, float],
+) -> dict[str, Any]:
+    """Return what the manifest tells beside the files; nothing in it comes from a clock."""
+    return {
+        "made_by": f"alsriaz {alsriaz.__version__}",
+        "spec": spec.as_json(),
+        "counts": {
+            "customers": pairs.n_customers,
+            "items": pairs.n_items,
+            "pairs": len(pairs),
+            "purchases": int(pairs.purchases.counts.sum()),
+            "rows_read": refusals.rows,
+            "rows_refused": dict(refusals.counts),
+        },
+        "dates": {"first_day": day_text(window.first), "last_day": day_text(window.last)},
+        "blocks": asdict(blocks),
+        "arithmetic": arithmetic,
+        "metrics": metrics,
+    }

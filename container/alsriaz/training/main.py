@@ -1,0 +1,67 @@
+"""The process boundary of train: signals, exit statuses and the failure file."""
+
+import errno
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+
+from alsriaz.core.errors import CallerError, Stopped
+from alsriaz.core.layout import Layout
+from alsriaz.training.job import run
+from alsriaz.training.log import Log
+
+DONE, CALLER, DEFECT = 0, 1, 2
+_CALLERS_ERRNOS = {
+    errno.ENOSPC: "there is no space left: give the job a larger volume",
+    errno.EROFS: "the file system is read-only: mount it writable",
+    errno.EACCES: "permission is denied: run as a user who may write there",
+}
+
+
+def main() -> int:
+    """Train under ALSRIAZ_ML_ROOT and return the exit status.
+
+    0: done. 1: the caller can fix it (spec, rules, data, disk, memory). 2: a defect of ours. 128 + n: stopped by signal
+    n. Whenever it is not 0, output/failure says why, the sentence for a person first.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    layout = Layout.from_environment()
+    try:
+        run(layout, Log())
+    except Stopped as stop:
+        name = signal.Signals(stop.signal_number).name
+        _fail(layout.failure, f"Training was stopped by {name} before it was done.", "")
+        return 128 + stop.signal_number
+    except CallerError as error:
+        _fail(layout.failure, str(error), "")
+        return CALLER
+    except MemoryError:
+        _fail(layout.failure, "Training ran out of memory: use a larger machine, or a shorter window.", "")
+        return CALLER
+    except Exception as error:  # noqa: BLE001 - the process boundary: whatever it is, the caller gets a sentence
+        if isinstance(error, OSError) and error.errno in _CALLERS_ERRNOS:
+            _fail(layout.failure, f"Can't write {error.filename}: {_CALLERS_ERRNOS[error.errno]}.", "")
+            return CALLER
+        sentence = f"alsriaz has a defect, please report it: {type(error).__name__}: {error}"
+        _fail(layout.failure, sentence, traceback.format_exc())
+        return DEFECT
+    return DONE
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    for again in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(again, signal.SIG_IGN)  # cleaning up is not to be disturbed
+    raise Stopped(number)
+
+
+def _fail(path: Path, sentence: str, trace: str) -> None:
+    """Say why the job failed, on standard error and in the failure file, of which SageMaker keeps 1,024 characters."""
+    print(f"error: {sentence}\n{trace}".rstrip(), file=sys.stderr, flush=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{sentence}\n{trace}".rstrip() + "\n", encoding="utf-8")
+    except OSError as error:
+        print(f"error: {path.name} could not be written: {error.strerror}", file=sys.stderr, flush=True)

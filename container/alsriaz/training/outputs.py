@@ -1,0 +1,75 @@
+"""The files that a training run leaves beside its model, each complete or absent."""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from alsriaz.core.artifact import Model
+from alsriaz.core.lists import bind, make_layer, make_lists
+from alsriaz.training.engines import Progress
+from alsriaz.training.refusals import Refusals, RejectedRow
+
+OUTPUT_COLUMNS = ("customer", "place", "item", "score", "reason")
+_SCORES_AT_ONCE = 1 << 24  # 64 MB of float32
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[str]]:
+    """Open a text file for writing that appears under its name only once it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_rejected(path: Path, refusals: Refusals) -> None:
+    """Write the samples of refused rows, as RFC 4180 CSV."""
+    with whole_file(path) as stream:
+        writer = csv.writer(stream)
+        writer.writerow(RejectedRow._fields)
+        writer.writerows(refusals.samples)
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object, readable."""
+    with whole_file(path) as stream:
+        stream.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_recommendations(path: Path, copy: Path, model: Model, progress: Progress) -> int:
+    """Write each customer's list under the standing rules, and return the number of recommendations.
+
+    One row each, by customer position, then place: RFC 4180 CSV with the columns of `OUTPUT_COLUMNS`. The score of an
+    included item that was never sold is empty.
+    """
+    written = 0
+    with whole_file(path) as stream:
+        writer = csv.writer(stream)
+        writer.writerow(OUTPUT_COLUMNS)
+        for customer, picks in _lists(model, progress):
+            writer.writerows((customer, place, *pick) for place, pick in enumerate(picks, 1))
+            written += len(picks)
+    with whole_file(copy) as stream, path.open(encoding="utf-8", newline="") as source:
+        shutil.copyfileobj(source, stream, 1 << 20)
+    return written
+
+
+def _lists(model: Model, progress: Progress) -> Iterator[tuple[str, list[tuple[str, Any, str]]]]:
+    rules = bind([make_layer(model.standing_rules, model.catalogue)], model.catalogue, model.spec.reco_item)
+    n_customers = len(model.customer_ids)
+    size = min(model.spec.group_size, max(1, _SCORES_AT_ONCE // len(model.catalogue.ids)))
+    for start in range(0, n_customers, size):
+        rows = range(start, min(start + size, n_customers))
+        scorer = model.item_factors.scorer(model.arrays.customer_factors[rows.start : rows.stop])
+        purchased = [model.purchased(row) for row in rows]
+        for row, (picks, _) in zip(rows, make_lists(scorer, rules, model.catalogue, purchased), strict=True):
+            yield model.customer_ids.id_at(row), [(p.item, "" if p.score is None else p.score, p.reason) for p in picks]
+        progress(f"recommending, {rows.stop:,} of {n_customers:,} customers")
