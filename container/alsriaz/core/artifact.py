@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alsriaz.core.dates import Day, parse_day
-from alsriaz.core.errors import ModelError
+from alsriaz.core.errors import CallerError, ModelError
 from alsriaz.core.ids import IdTable
 from alsriaz.core.json_file import read_object
 from alsriaz.core.layout import RULES_NAME
@@ -180,8 +180,10 @@ def open_model(folder: Path) -> Model:
             last_day=parse_day(manifest.values["dates"]["last_day"]),
             standing_rules=parse_standing_rules(read_object(rules_file)) if RULES_NAME in manifest.files else NO_RULES,
         )
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise ModelError(f"The model's {MANIFEST_NAME} lacks {error}: it was changed after training.") from None
+    except (AttributeError, TypeError, ValueError, CallerError) as error:
+        raise ModelError(f"The model's JSON was changed after training: {error}.") from None
 
 
 def _mapped(folder: Path, name: str) -> npt.NDArray[Any]:

@@ -121,7 +121,7 @@ def best(
         among: the only items that may appear, ascending and unique; None for all.
         barred: for each row the items that may not appear, in any order; None for none.
     """
-    if k == 0 or (among is not None and len(among) == 0):
+    if k == 0 or (scorer.n_items if among is None else len(among)) == 0:
         return [Ranked(NONE, NONE.astype(np.float32))] * scorer.n_rows
     scores, errors = scorer.approximate(among)
     if barred is not None:

@@ -42,7 +42,7 @@ def markdown_table(rows: Iterable[Setting]) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence that refuses `name`: ``, did you mean 'x'?``, or a full stop where none is like it."""
+    """Return the end of a sentence that refuses `name`: ``, did you mean 'x'?``, or a full stop if none is like it."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f", did you mean {found[0]!r}?" if found else "."
 

@@ -1,0 +1,110 @@
+"""The HTTP application by itself; tests/serving/test_http.py asks the same of real processes."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from alsriaz.predictor import create_app
+from alsriaz.serving.recommender import Limits, Recommender
+from alsriaz.serving.wire import STATUS
+from tests.small_models import shop
+
+JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    return create_app(Recommender(shop().in_memory(), Limits()), most_bytes=10_000).test_client()
+
+
+def test_ping_says_that_it_is_ready(client: FlaskClient) -> None:
+    response = client.get("/ping")
+    assert (response.status_code, response.data) == (200, b"")
+
+
+TYPES = [
+    ('{"customer": "ann"}', JSON, None, JSON, "an object for an object"),
+    ('{"instances": [{"customer": "ann"}]}', JSON, None, JSON, "predictions for instances"),
+    ('{"customer": "ann"}', LINES, None, LINES, "lines for lines"),
+    ("ann", CSV, None, CSV, "CSV for CSV"),
+    ("ann", CSV, JSON, JSON, "unless another type is asked for"),
+    ('{"customer": "ann"}', JSON, CSV, CSV, "or CSV"),
+    ('{"customer": "ann"}', None, "*/*", JSON, "no Content-Type means JSON"),
+]
+
+
+@pytest.mark.parametrize(("body", "kind", "accept", "answered", "why"), TYPES, ids=[why for *_, why in TYPES])
+def test_types(client: FlaskClient, body: str, kind: str | None, accept: str | None, answered: str, why: str) -> None:
+    headers = {"Accept": accept} if accept else {}
+    response = client.post("/invocations", data=body, content_type=kind, headers=headers)
+    assert (response.status_code, response.content_type) == (200, answered)
+    assert "apple" in response.text
+
+
+def test_the_type_of_answers_that_leave_it_open_can_be_set() -> None:
+    client = create_app(Recommender(shop().in_memory(), Limits()), 10_000, default_accept=LINES).test_client()
+    assert client.post("/invocations", data="ann", content_type=CSV).content_type == LINES
+
+
+ERRORS: list[tuple[str, str, bytes, dict[str, str], str]] = [
+    ("POST", "/invocations", b"", {}, "empty_body"),
+    ("POST", "/invocations", b"\xff", {}, "bad_encoding"),
+    ("POST", "/invocations", b"{", {}, "bad_json"),
+    ("POST", "/invocations", b'{"customer": "ann", "kk": 1}', {}, "unknown_field"),
+    ("POST", "/invocations", b"{}", {}, "missing_field"),
+    ("POST", "/invocations", b'{"customer": "ann", "k": 0}', {}, "bad_value"),
+    ("POST", "/invocations", b'{"customer": "ann", "include": {"new": 9}}', {}, "bad_rule"),
+    ("POST", "/invocations", b'{"customer": "zoe", "on_unknown": "error"}', {}, "unknown_customer"),
+    ("POST", "/invocations", b'{"customer": "ann"}', {"Content-Type": "image/png"}, "unsupported_media_type"),
+    ("POST", "/invocations", b'{"customer": "ann"}', {"Accept": "image/png"}, "not_acceptable"),
+    ("POST", "/invocations", b'{"task": "popular"}', {"Accept": CSV}, "not_acceptable"),
+    ("POST", "/invocations", b" " * 10_001, {}, "too_large"),
+    ("GET", "/invocations", b"", {}, "method_not_allowed"),
+    ("DELETE", "/ping", b"", {}, "method_not_allowed"),
+    ("GET", "/pingpong", b"", {}, "not_found"),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "code"), ERRORS, ids=[f"{e[0]} {e[1]} {e[4]}" for e in ERRORS]
+)
+def test_errors_have_their_code_and_status(
+    client: FlaskClient, method: str, path: str, body: bytes, headers: dict[str, str], code: str
+) -> None:
+    response = client.open(path, method=method, data=body, headers=headers)
+    assert response.content_type == JSON
+    error = response.get_json()["error"]
+    assert error.keys() == {"code", "message", "field"}
+    assert error["code"] == code
+    assert response.status_code == STATUS[code]
+
+
+def test_a_method_that_is_not_allowed_names_those_that_are(client: FlaskClient) -> None:
+    response = client.get("/invocations")
+    assert response.headers["Allow"] == "POST"
+    assert response.get_json()["error"]["message"] == "GET is not for this path: use POST."
+
+
+def test_a_readable_batch_is_answered_though_every_record_failed(client: FlaskClient) -> None:
+    response = client.post("/invocations", json={"instances": [{"k": 0}, 7]})
+    assert response.status_code == 200
+    assert [answer["error"]["code"] for answer in response.get_json()["predictions"]] == ["missing_field", "bad_json"]
+
+
+def test_an_unforeseen_error_is_logged_and_opaque(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("/secret/path")
+
+    monkeypatch.setattr(Recommender, "answers", fail)
+    with caplog.at_level(logging.ERROR, logger="alsriaz"):
+        response = client.post("/invocations", data=json.dumps({"customer": "ann"}))
+    assert response.status_code == 500
+    assert response.get_json() == {
+        "error": {"code": "internal", "message": "The server failed to answer; its log says why.", "field": None}
+    }
+    assert "ZeroDivisionError: /secret/path" in caplog.text
