@@ -42,7 +42,7 @@ def run(layout: Layout, log: Log) -> None:
     rules = _standing_rules(layout, spec)
     files = layout.sales_files()
     log.say("reading " + ", ".join(layout.shown(file) for file in files[:3]) + (", ..." if len(files) > 3 else ""))
-    with _scratch() as scratch, open_engine(spec, scratch) as engine:
+    with _scratch() as scratch, open_engine(spec.engine, scratch) as engine:
         purchases, refusals = read_purchases(files, spec, log.say)
         _tell_rows(log, refusals)
         write_rejected(layout.output_data / "rejected.csv", refusals)
@@ -102,7 +102,7 @@ def _tell_rows(log: Log, refusals: Refusals) -> None:
 def _fit(engine: Engine, pairs: Pairs, spec: Spec, log: Log) -> tuple[Factors, Blocks]:
     matrix = rating_matrix(pairs, spec)
     blocks = blocks_for(matrix)
-    factors = engine.fit(matrix, blocks, log.say)
+    factors = engine.fit(matrix, blocks, spec, log.say)
     check_factors(factors)
     return factors, blocks
 

@@ -58,21 +58,25 @@ Progress = Callable[[str], None]
 class Engine(Protocol):
     """Fits factors. Opening it may start work in the background, such as a JVM; `fit` waits for that."""
 
-    def fit(self, matrix: RatingMatrix, blocks: Blocks, progress: Progress) -> Factors:
-        """Return the factors of ALS with the spec that the engine was opened with."""
+    def fit(self, matrix: RatingMatrix, blocks: Blocks, spec: Spec, progress: Progress) -> Factors:
+        """Return the factors that ALS with these settings learns."""
 
     @property
     def arithmetic(self) -> str:
         """The linear algebra library that fits: factors may differ in their last bits from one to the next."""
 
 
-def open_engine(spec: Spec, scratch: Path) -> AbstractContextManager[Engine]:
-    """Return the engine that the spec names; entering it starts it, leaving it ends it.
+def open_engine(name: str, scratch: Path) -> AbstractContextManager[Engine]:
+    """Return the engine of this name; entering it starts it, leaving it ends it.
 
     Args:
-        spec: the training run's settings.
+        name: as in the spec; the spec has checked it.
         scratch: an empty folder for the engine's own files, with room for several times the ratings.
     """
-    from alsriaz.training.engines.spark import SparkEngine
+    match name:
+        case "spark":
+            from alsriaz.training.engines.spark import SparkEngine
 
-    return SparkEngine(spec, scratch)
+            return SparkEngine(scratch)
+        case _:
+            raise ValueError(f"{name!r} is no engine")

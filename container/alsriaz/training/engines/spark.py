@@ -35,9 +35,8 @@ _LOG4J = Path(__file__).with_name("log4j2.properties")
 class SparkEngine:
     """A Spark session of this process alone, started in the background as soon as the engine is entered."""
 
-    def __init__(self, spec: Spec, scratch: Path) -> None:
-        """Fit with the settings of `spec`, keeping all of Spark's files in `scratch`."""
-        self._spec = spec
+    def __init__(self, scratch: Path) -> None:
+        """Keep all of Spark's files in `scratch`."""
         self._scratch = scratch
         self._session: SparkSession | None = None
         self._trouble: BaseException | None = None
@@ -55,6 +54,8 @@ class SparkEngine:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            if self._process.stdin is not None:
+                self._process.stdin.close()
         # pyspark keeps one gateway per process and would take the dead one for the next session.
         SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
 
@@ -68,7 +69,7 @@ class SparkEngine:
             return "Java" if "Py4J" in type(error).__name__ else "unknown"
         return "OpenBLAS"
 
-    def fit(self, matrix: RatingMatrix, blocks: Blocks, progress: Progress) -> Factors:
+    def fit(self, matrix: RatingMatrix, blocks: Blocks, spec: Spec, progress: Progress) -> Factors:
         """Fit ALS and return its factors by position.
 
         Raises:
@@ -77,34 +78,16 @@ class SparkEngine:
         session = self._running()
         ratings = self._hand_over(session, matrix)
         try:
-            with _following(session.sparkContext, self._spec, progress):
-                model = self._als(blocks).fit(ratings)
+            with _following(session.sparkContext, spec, progress):
+                model = _als(spec, blocks).fit(ratings)
             return Factors(
-                _by_position(model.userFactors, matrix.n_customers, self._spec.als_rank),
-                _by_position(model.itemFactors, matrix.n_items, self._spec.als_rank),
+                _by_position(model.userFactors, matrix.n_customers, spec.als_rank),
+                _by_position(model.itemFactors, matrix.n_items, spec.als_rank),
             )
         except PySparkException as error:
-            raise self._explained(error) from error
+            raise self._explained(error, spec) from error
         finally:
             session.catalog.clearCache()
-
-    def _als(self, blocks: Blocks) -> ALS:
-        spec = self._spec
-        return ALS(
-            userCol="customer",
-            itemCol="item",
-            ratingCol="rating",
-            rank=spec.als_rank,
-            maxIter=spec.max_itter,
-            regParam=spec.reg_param,
-            numUserBlocks=blocks.customers,
-            numItemBlocks=blocks.items,
-            implicitPrefs=spec.implicit,
-            alpha=spec.alpha,
-            nonnegative=spec.nonnegative,
-            seed=spec.seed,
-            checkpointInterval=10,
-        )
 
     def _hand_over(self, session: SparkSession, matrix: RatingMatrix) -> DataFrame:
         """Return the ratings as a DataFrame; a Parquet file takes them to the JVM without passing row by row."""
@@ -162,11 +145,11 @@ class SparkEngine:
             ]
         )
 
-    def _explained(self, error: PySparkException) -> Exception:
+    def _explained(self, error: PySparkException, spec: Spec) -> Exception:
         tail = f"{error} {self._log_tail()}"
         if "OutOfMemoryError" in tail:
             return CallerError(
-                f"Spark ran out of memory with als_rank {self._spec.als_rank}: "
+                f"Spark ran out of memory with als_rank {spec.als_rank}: "
                 "choose a smaller als_rank, a shorter window, or a machine with more memory."
             )
         return AlsriazError(f"Spark failed: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
@@ -177,6 +160,24 @@ class SparkEngine:
             with contextlib.suppress(OSError):
                 texts.append((self._scratch / name).read_text(errors="replace")[-most:].strip())
         return " ".join(text for text in texts if text)
+
+
+def _als(spec: Spec, blocks: Blocks) -> ALS:
+    return ALS(
+        userCol="customer",
+        itemCol="item",
+        ratingCol="rating",
+        rank=spec.als_rank,
+        maxIter=spec.max_itter,
+        regParam=spec.reg_param,
+        numUserBlocks=blocks.customers,
+        numItemBlocks=blocks.items,
+        implicitPrefs=spec.implicit,
+        alpha=spec.alpha,
+        nonnegative=spec.nonnegative,
+        seed=spec.seed,
+        checkpointInterval=10,
+    )
 
 
 def _by_position(frame: DataFrame, n_rows: int, rank: int) -> npt.NDArray[np.float32]:

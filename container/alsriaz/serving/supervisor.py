@@ -1,0 +1,225 @@
+"""serve: check the model, start gunicorn, then nginx, and end both when one ends or the platform says stop.
+
+gunicorn listens on a socket in a private folder; nginx opens the port only once gunicorn answers there, so whoever can
+connect is answered by a loaded model. Exit status: 0 after SIGTERM or SIGINT, at any time; 1 where the caller can mend
+what is wrong; that of a child that ended unasked, 1 where that was 0, 128 + n for signal n.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from alsriaz.core.errors import CallerError, Stopped
+from alsriaz.core.layout import Layout
+from alsriaz.serving.child import Child
+from alsriaz.serving.nginx import check_port, nginx_configuration, nginx_program, private_folder, socket_path
+from alsriaz.serving.settings import Settings, read_settings
+
+APP = "alsriaz.wsgi:app"
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_LOG = logging.getLogger("alsriaz.serve")
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_PING_SECONDS = 2.0  # the platform's own limit
+_UNASKED_END_SECONDS = 5.0
+_LAST_ANSWERS_SECONDS = 1.0
+
+Connect = Callable[[], Coroutine[Any, Any, tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+
+
+def verify_model() -> None:
+    """Check the model folder, each file by its hash; ModelError where it can't be used."""
+    from alsriaz.core import artifact  # not at the top: NumPy takes a while, in which a signal would find no handler
+
+    artifact.verify_model(Layout.from_environment().model)
+
+
+def main(app: str = APP, verify: Callable[[], None] = verify_model) -> int:
+    """Serve until told to stop; return the exit status.
+
+    Args:
+        app: the WSGI application, as gunicorn names it.
+        verify: raises CallerError where there is no use in starting.
+    """
+    started = time.monotonic()
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # the workers share the cores already
+        os.environ.setdefault(name, "1")
+    for signum in _STOP_SIGNALS:
+        signal.signal(signum, _raise_stopped)
+    try:
+        settings = read_settings(os.environ)
+        logging.basicConfig(
+            level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+        )
+        nginx = nginx_program(os.environ)
+        check_port(settings.port)
+        verify()
+        return asyncio.run(supervise(settings, app, nginx, started))
+    except Stopped:
+        return 0
+    except CallerError as error:
+        print(f"serve: {error}", file=sys.stderr)
+        return 1
+
+
+async def supervise(settings: Settings, app: str, nginx: str, started: float) -> int:
+    """Run gunicorn and nginx until told to stop, or until one ends; return the exit status.
+
+    Args:
+        settings: of the server.
+        app: the WSGI application, as gunicorn names it.
+        nginx: the path of its program.
+        started: when serve was started, by time.monotonic.
+    """
+    with private_folder() as folder:
+        return await _Supervisor(settings, app, nginx, folder, started).run()
+
+
+class _ChildEnded(Exception):
+    def __init__(self, child: Child, status: int) -> None:
+        super().__init__(f"{child.name} ended with status {status}, unasked")
+        self.child = child
+        self.status = status
+
+
+class _Supervisor:
+    """One run of serve: the two children, and the order in which they start and end."""
+
+    def __init__(self, settings: Settings, app: str, nginx: str, folder: str, started: float) -> None:
+        """Take where nginx is, the private folder, and when (time.monotonic) serve was started."""
+        self._settings = settings
+        self._app = app
+        self._nginx = nginx
+        self._folder = folder
+        self._started = started
+        self._children: list[Child] = []
+        self._asked: asyncio.Future[int] = asyncio.get_running_loop().create_future()  # by which signal
+
+    async def run(self) -> int:
+        """Serve until asked to stop or until a child ends; return the exit status. Nothing is left running."""
+        for signum in _STOP_SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(signum, self._ask, signum)
+        status = 0
+        try:
+            await self._start()
+            await self._unless_ended(asyncio.Event().wait())
+        except Stopped:
+            await self._drain()
+        except _ChildEnded as end:
+            _LOG.error("%s: serve ends too", end)
+            status = end.status or 1
+            await end.child.kill_group()  # nginx's workers outlive their master, and would hold the port
+            for child in self._children:
+                await child.end(signal.SIGTERM, _UNASKED_END_SECONDS)
+        finally:
+            for child in self._children:
+                await child.kill_group()
+        return status
+
+    def _ask(self, signum: int) -> None:
+        if not self._asked.done():  # a second signal changes nothing
+            self._asked.set_result(signum)
+
+    async def _start(self) -> None:
+        path = socket_path(self._folder)
+        await self._launch("gunicorn", *self._gunicorn_command(path), environ=_gunicorn_environment())
+        await self._unless_ended(_answered(lambda: asyncio.open_unix_connection(path), "gunicorn"))
+
+        configuration = Path(self._folder, "nginx.conf")
+        configuration.write_text(nginx_configuration(self._settings, self._folder), encoding="utf-8")
+        await self._launch(
+            "nginx", self._nginx, "-e", "stderr", "-p", self._folder, "-c", str(configuration), environ=os.environ
+        )
+        await self._unless_ended(_answered(lambda: asyncio.open_connection("127.0.0.1", self._settings.port), "nginx"))
+        _LOG.info(
+            "serving on port %d: %d workers x %d threads, ready in %.1f s",
+            self._settings.port,
+            self._settings.workers,
+            self._settings.threads,
+            time.monotonic() - self._started,
+        )
+
+    async def _launch(self, name: str, *command: str, environ: Mapping[str, str]) -> None:
+        # gunicorn puts its working directory first on sys.path, so that is the folder above our package and no other.
+        self._children.append(await Child.start(name, *command, environ=environ, folder=str(_PACKAGE.parent)))
+
+    def _gunicorn_command(self, path: str) -> list[str]:
+        shared_memory = "/dev/shm"  # noqa: S108 - holds files without a name; a slow disk would stop the heartbeat
+        heartbeat = shared_memory if os.access(shared_memory, os.W_OK | os.X_OK) else self._folder
+        configuration = str(_PACKAGE / "serving" / "gunicorn_conf.py")
+        options = ["-c", configuration, "-b", f"unix:{path}", "--worker-tmp-dir", heartbeat]
+        return [sys.executable, "-P", "-m", "gunicorn", *options, self._app]
+
+    async def _unless_ended(self, work: Coroutine[Any, Any, object]) -> None:
+        """Await `work`; raise Stopped when asked to stop before, _ChildEnded when a child ends before."""
+        task = asyncio.ensure_future(work)
+        ends = {asyncio.ensure_future(child.ended()): child for child in self._children}
+        ours: list[asyncio.Future[Any]] = [task, *ends]
+        await asyncio.wait([*ours, self._asked], return_when=asyncio.FIRST_COMPLETED)
+        ended = [(child, end.result()) for end, child in ends.items() if end.done()]
+        for future in ours:
+            future.cancel()  # does nothing to what is done
+        await asyncio.gather(*ours, return_exceptions=True)
+        if self._asked.done():
+            raise Stopped(self._asked.result())
+        if ended:
+            raise _ChildEnded(*ended[0])
+        task.result()
+
+    async def _drain(self) -> None:
+        """Let running requests finish: nginx takes no new ones and ends when it has none, then gunicorn has none."""
+        _LOG.info("asked to stop: finishing running requests, for at most %d s", self._settings.shutdown_seconds)
+        deadline = time.monotonic() + self._settings.shutdown_seconds
+        for child in reversed(self._children):
+            signum = signal.SIGQUIT if child.name == "nginx" else signal.SIGTERM
+            if not await child.end(signum, deadline - time.monotonic()):
+                _LOG.warning("running requests were not finished in time (ALSRIAZ_SHUTDOWN_SECONDS) and are cut")
+                await self._children[0].kill_group()  # gunicorn first: nginx can then tell the clients that wait
+                await child.end(signum, _LAST_ANSWERS_SECONDS)
+                return
+
+
+def _gunicorn_environment() -> dict[str, str]:
+    """Return our environment for another working directory: its relative paths made absolute."""
+    paths = [str(_PACKAGE.parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    moved = {
+        "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in paths),
+        "ALSRIAZ_ML_ROOT": str(Layout.from_environment().root.absolute()),
+    }
+    return {**os.environ, **moved}
+
+
+async def _answered(connect: Connect, name: str) -> None:
+    """Return once GET /ping is answered 200."""
+    began = time.monotonic()
+    patience = 10.0
+    while not await _ping(connect):
+        await asyncio.sleep(0.02)
+        if time.monotonic() - began > patience:
+            _LOG.info("%s has not answered GET /ping with 200 for %.0f s; still waiting", name, patience)
+            patience *= 2
+
+
+async def _ping(connect: Connect) -> bool:
+    try:
+        async with asyncio.timeout(_PING_SECONDS):
+            reader, writer = await connect()
+            try:
+                writer.write(b"GET /ping HTTP/1.0\r\nHost: localhost\r\n\r\n")
+                answer = await reader.read()
+            finally:
+                writer.close()
+    except OSError:  # TimeoutError is one too
+        return False
+    return answer.split(b" ", 2)[1:2] == [b"200"]
+
+
+def _raise_stopped(signum: int, frame: FrameType | None) -> NoReturn:
+    raise Stopped(signum)

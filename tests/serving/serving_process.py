@@ -1,0 +1,158 @@
+"""A real `serve`, on a free port, for tests that speak HTTP to it or watch its processes."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVE = (sys.executable, str(ROOT / "container" / "alsriaz" / "serve"))
+PATIENCE = 60.0  # seconds; only ever used up where a test fails
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back over HTTP."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A `serve` that was started; `process` is its supervisor."""
+
+    port: int
+    process: "subprocess.Popen[bytes]"
+    _log: IO[bytes]
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = PATIENCE,
+    ) -> Answer:
+        """Send one request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        with contextlib.closing(connection):
+            connection.request(method, path, body, dict(headers or {}))
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+
+    def log(self) -> str:
+        """Return all that serve, gunicorn and nginx have written so far."""
+        return Path(self._log.name).read_text(encoding="utf-8", errors="replace")
+
+    def answers_ping(self) -> bool:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return self.request("GET", "/ping", timeout=5).status == 200
+        return False
+
+    def stop(self) -> int:
+        """Ask it to stop, as the platform does, and return its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+
+@contextlib.contextmanager
+def started_server(
+    environ: Mapping[str, str] | None = None, *, command: Sequence[str] = SERVE, **options: Any
+) -> Iterator[Server]:
+    """Start `command` on a free port and go on at once; stop it after.
+
+    Args:
+        environ: variables on top of this process's own.
+        command: what to run.
+        options: of subprocess.Popen, such as `user` and `cwd`.
+    """
+    port = free_port()
+    everything = {**os.environ, "SAGEMAKER_BIND_TO_PORT": str(port), **(environ or {})}
+    with tempfile.NamedTemporaryFile(prefix="alsriaz-test-", suffix=".log") as log:
+        process = subprocess.Popen(command, env=everything, stdout=log, stderr=subprocess.STDOUT, **options)
+        try:
+            yield Server(port, process, log)
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()  # gunicorn and nginx then get SIGTERM from the kernel
+                process.wait()
+                raise
+
+
+@contextlib.contextmanager
+def running_server(
+    environ: Mapping[str, str] | None = None, *, command: Sequence[str] = SERVE, **options: Any
+) -> Iterator[Server]:
+    """Like `started_server`, but go on once /ping is answered 200 through nginx."""
+    with started_server(environ, command=command, **options) as server:
+        until(lambda: server.answers_ping() or server.process.poll() is not None, server.log)
+        if server.process.poll() is not None:
+            raise AssertionError(f"serve ended with {server.process.returncode} before it served:\n{server.log()}")
+        yield server
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], bool], explain: Callable[[], str] = str) -> None:
+    """Return once `condition` holds; AssertionError with what `explain` says where that takes too long."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {PATIENCE:.0f} s in vain\n{explain()}")
+        time.sleep(0.02)
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Return the name in /proc of each living process that `pid` started, directly or not, by its own pid."""
+    parents: dict[int, tuple[int, str]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            name, _, rest = (folder / "stat").read_text().partition(" (")[2].rpartition(") ")
+            state, parent = rest.split()[:2]
+            if state not in "ZX":
+                parents[int(folder.name)] = (int(parent), name)
+    found: dict[int, str] = {}
+    level = {pid}
+    while level:
+        level = {child for child, (parent, _) in parents.items() if parent in level}
+        found |= {child: parents[child][1] for child in level}
+    return found
+
+
+def alive(pid: int) -> bool:
+    """True where `pid` is a process that has not ended; one that waits to be reaped has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except OSError:
+        return False
+
+
+def listening(port: int) -> bool:
+    """True where a connection to `port` is accepted."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+    return False

@@ -1,0 +1,139 @@
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alsriaz.core.errors import SpecError
+from alsriaz.core.machine import available_cores
+from alsriaz.core.setting import Setting, markdown_table, whole
+from alsriaz.serving.settings import ROWS, Settings, read_settings, settings_table
+
+DEFAULTS = Settings(
+    port=8080,
+    workers=available_cores(),
+    threads=4,
+    timeout_seconds=60,
+    shutdown_seconds=25,
+    max_body_mb=25,
+    max_k=1000,
+    max_rule_ids=100_000,
+    max_history=10_000,
+    default_accept="application/json",
+    log_level="info",
+)
+
+EXAMPLES: list[tuple[dict[str, str], dict[str, Any], str]] = [
+    # environ, what differs from the defaults, why
+    ({}, {}, "nothing set"),
+    ({"HOME": "/root", "SAGEMAKER_BATCH": "true"}, {}, "other people's variables are theirs"),
+    ({"ALSRIAZ_ML_ROOT": "/srv/ml", "ALSRIAZ_ONLINE_RETAIL": "/data"}, {}, "ours that are read elsewhere"),
+    (
+        {
+            "ALSRIAZ_PORT": "tcp://10.0.0.7:80",
+            "ALSRIAZ_SERVICE_HOST": "10.0.0.7",
+            "ALSRIAZ_SERVICE_PORT_HTTP": "80",
+            "ALSRIAZ_STAGING_PORT_80_TCP_ADDR": "10.0.0.8",
+        },
+        {},
+        "Kubernetes' words on a service that is named like us",
+    ),
+    ({"SAGEMAKER_BIND_TO_PORT": "9000"}, {"port": 9000}, "the platform chooses the port"),
+    ({"ALSRIAZ_WORKERS": "3", "ALSRIAZ_THREADS": "2"}, {"workers": 3, "threads": 2}, "how much runs at a time"),
+    ({"ALSRIAZ_WORKERS": ""}, {}, "an empty variable is not set"),
+    ({"ALSRIAZ_MAX_K": "  "}, {}, "nor is one of blanks"),
+    ({"ALSRIAZ_MAX_K": " 50 "}, {"max_k": 50}, "blanks around a number"),
+    ({"ALSRIAZ_MAX_BODY_MB": "1024"}, {"max_body_mb": 1024}, "the end of a range is in it"),
+    ({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "text/csv"}, {"default_accept": "text/csv"}, "another answer type"),
+    ({"ALSRIAZ_LOG_LEVEL": "WARNING"}, {"log_level": "warning"}, "names are taken in any case"),
+]
+
+
+@pytest.mark.parametrize(("environ", "differs"), [row[:2] for row in EXAMPLES], ids=[row[2] for row in EXAMPLES])
+def test_read(environ: Mapping[str, str], differs: dict[str, Any]) -> None:
+    assert read_settings(environ) == dataclasses.replace(DEFAULTS, **differs)
+
+
+REFUSED = [
+    # name, value, words of the message
+    ("SAGEMAKER_BIND_TO_PORT", "0", "is '0', expected a whole number from 1 to 65535"),
+    ("SAGEMAKER_BIND_TO_PORT", "http", "is 'http', expected a whole number from 1 to 65535"),
+    ("ALSRIAZ_WORKERS", "0", "is '0', expected a whole number from 1 to 256"),
+    ("ALSRIAZ_THREADS", "2.5", "is '2.5', expected a whole number from 1 to 64"),
+    ("ALSRIAZ_TIMEOUT_SECONDS", "1e9", "is '1e9', expected a whole number from 1 to 3600"),
+    ("ALSRIAZ_SHUTDOWN_SECONDS", "-1", "is '-1', expected a whole number from 1 to 3600"),
+    ("ALSRIAZ_MAX_BODY_MB", "1025", "is '1025', expected a whole number from 1 to 1024"),
+    ("ALSRIAZ_MAX_BODY_MB", "25m", "is '25m', expected a whole number from 1 to 1024"),
+    ("ALSRIAZ_MAX_K", "100001", "is '100001', expected a whole number from 1 to 100000"),
+    ("ALSRIAZ_MAX_RULE_IDS", "nan", "is 'nan', expected a whole number from 1 to 10000000"),
+    ("ALSRIAZ_MAX_HISTORY", "1" * 500, "expected a whole number from 1 to 1000000"),
+    ("ALSRIAZ_LOG_LEVEL", "loud", "is 'loud', expected one of debug, info, warning, error"),
+    ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "text/html", "is 'text/html', expected one of application/json, "),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "words"), REFUSED)
+def test_refused_value(name: str, value: str, words: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        read_settings({name: value})
+    message = str(caught.value)
+    assert message.startswith(f"The environment variable {name} is ")
+    assert words in message
+    assert message.endswith("Correct or unset it.")
+    assert len(message) < 300
+
+
+def test_unknown_variable_gets_the_nearest_name() -> None:
+    with pytest.raises(SpecError, match=r"ALSRIAZ_WORKER is unknown, did you mean 'ALSRIAZ_WORKERS'\? Unset it, or"):
+        read_settings({"ALSRIAZ_WORKER": "2"})
+    with pytest.raises(
+        SpecError, match=r"ALSRIAZ_ is unknown.* or name one of: ALSRIAZ_LOG_LEVEL, ALSRIAZ_MAX_BODY_MB"
+    ):
+        read_settings({"ALSRIAZ_": "2"})
+
+
+def test_megabytes_are_nginx_s() -> None:
+    assert read_settings({"ALSRIAZ_MAX_BODY_MB": "2"}).max_body_bytes == 2_097_152
+
+
+@given(name=st.sampled_from(sorted(row.name for row in ROWS.values())), value=st.text(max_size=40))
+def test_any_text_is_taken_or_refused_by_name(name: str, value: str) -> None:
+    try:
+        settings = read_settings({name: value})
+    except SpecError as error:
+        assert name in str(error)
+    else:
+        assert all(not isinstance(field, float) or math.isfinite(field) for field in dataclasses.astuple(settings))
+        assert settings.workers >= 1
+
+
+def test_rows_fill_every_field() -> None:
+    assert list(ROWS) == [field.name for field in dataclasses.fields(Settings)]
+    for row in ROWS.values():
+        assert row.default is None or row.parse(str(row.default)) == row.default
+        assert row.meaning.endswith(".")
+
+
+def test_table() -> None:
+    lines = settings_table().splitlines()
+    assert lines[:2] == ["| name | default | expected | meaning |", "|---|---|---|---|"]
+    assert len(lines) == 2 + len(ROWS)
+    assert "| `ALSRIAZ_WORKERS` | none | a whole number from 1 to 256 | Worker processes." in lines[3]
+    assert (
+        "| `ALSRIAZ_MAX_K` | `1000` | a whole number from 1 to 100000 | The largest k that a request may ask for. |"
+        in lines
+    )
+
+
+def test_table_of_other_rows() -> None:
+    rows = [
+        Setting("rank", whole(1, 9), "1 | 2", False, "A | in a cell.", ("old",)),
+        Setting("list", list, "a list", (), "Nothing."),
+    ]
+    assert markdown_table(rows).splitlines()[2:] == [
+        "| `rank` or `old` | `false` | 1 \\| 2 | A \\| in a cell. |",
+        "| `list` | none | a list | Nothing. |",
+    ]
