@@ -22,7 +22,7 @@ DEFAULTS = Settings(
     max_k=1000,
     max_rule_ids=100_000,
     max_history=10_000,
-    default_accept="application/json",
+    default_accept=None,
     log_level="info",
 )
 

@@ -37,7 +37,7 @@ class Settings:
     max_k: int
     max_rule_ids: int
     max_history: int
-    default_accept: str
+    default_accept: str | None
     log_level: str
 
     @property
@@ -105,8 +105,8 @@ ROWS: Mapping[str, Setting] = {
         "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
         _one_of(*ACCEPTS),
         "one of " + ", ".join(ACCEPTS),
-        JSON,
-        "The type of the answer where a request has no Accept header, or takes any type.",
+        None,
+        "The type of the answer where a request has no Accept header, or takes any type. Without it the request's own.",
     ),
     "log_level": Setting(
         "ALSRIAZ_LOG_LEVEL",

@@ -40,6 +40,7 @@ class SparkEngine:
         self._scratch = scratch
         self._session: SparkSession | None = None
         self._trouble: BaseException | None = None
+        self._gateway: Any = None
         self._process: subprocess.Popen[bytes] | None = None
         self._starting = threading.Thread(target=self._start, name="spark-start", daemon=True)
 
@@ -51,13 +52,16 @@ class SparkEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End Spark at once: whatever it holds is in the scratch folder, and nobody needs it any more."""
+        # pyspark keeps one gateway per process: it would take the dead one for the next session, and each Python object
+        # that stands for a Java one would call it to say goodbye.
+        SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
+        if self._gateway is not None:
+            self._gateway._gateway_client.is_connected = False
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             if self._process.stdin is not None:
                 self._process.stdin.close()
-        # pyspark keeps one gateway per process and would take the dead one for the next session.
-        SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
 
     @property
     def arithmetic(self) -> str:
@@ -86,8 +90,6 @@ class SparkEngine:
             )
         except PySparkException as error:
             raise self._explained(error, spec) from error
-        finally:
-            session.catalog.clearCache()
 
     def _hand_over(self, session: SparkSession, matrix: RatingMatrix) -> DataFrame:
         """Return the ratings as a DataFrame; a Parquet file takes them to the JVM without passing row by row."""
@@ -102,7 +104,7 @@ class SparkEngine:
             launch: Any = launch_gateway  # pyspark leaves it untyped
             with (self._scratch / "jvm.log").open("wb") as log:
                 gateway = launch(conf, {"stdout": log, "stderr": log, "start_new_session": True})
-            self._process = gateway.proc
+            self._gateway, self._process = gateway, gateway.proc
             context = SparkContext(conf=conf, gateway=gateway)
             context.setCheckpointDir(str(self._scratch / "checkpoints"))
             self._session = SparkSession(context)
