@@ -86,8 +86,8 @@ def ask_every_worker(server: Server, workers: int) -> None:
 
 
 def report(server: Server, factors_mb: float, workers: int, ready: float) -> None:
-    python = [pid for pid, name in descendants(server.process.pid).items() if not name.startswith("nginx")]
-    total = sum(pss_mb(pid) for pid in python)
+    python = gunicorn_processes(server)
+    total = memory_of(server) / 2**20
     bound = 1.3 * factors_mb + 60 * workers
     print(f"/ping answered {ready:.1f} s after the start")
     print(
@@ -95,9 +95,19 @@ def report(server: Server, factors_mb: float, workers: int, ready: float) -> Non
     )
 
 
-def pss_mb(pid: int) -> float:
+def gunicorn_processes(server: Server) -> list[int]:
+    """Return the pids of gunicorn's master and workers."""
+    return [pid for pid, name in descendants(server.process.pid).items() if not name.startswith("nginx")]
+
+
+def memory_of(server: Server) -> int:
+    """Return the sum of PSS over gunicorn's processes, in bytes."""
+    return sum(pss(pid) for pid in gunicorn_processes(server))
+
+
+def pss(pid: int) -> int:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 if __name__ == "__main__":

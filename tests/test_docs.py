@@ -12,7 +12,7 @@ from alsriaz.core.artifact import ModelArrays
 from alsriaz.core.rules import parse_rules
 from alsriaz.serving.recommender import POPULAR_FIELDS, RECOMMEND_FIELDS, TASKS
 from alsriaz.serving.wire import STATUS
-from alsriaz.training.refusals import REASONS
+from alsriaz.training.sales.refusals import REASONS
 from docs.make_settings import PAGE, page
 
 ROOT = Path(__file__).resolve().parents[1]

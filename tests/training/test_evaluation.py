@@ -10,7 +10,7 @@ from alsriaz.core.dates import Day
 from alsriaz.training.engines import Factors
 from alsriaz.training.evaluation import Evaluation, evaluate
 from alsriaz.training.pairs import Pairs, pair_up
-from alsriaz.training.purchases import Purchases
+from alsriaz.training.sales.purchases import Purchases
 from alsriaz.training.window import Window
 
 CUSTOMERS = ["ann", "bob", "cy", "dan"]

@@ -7,7 +7,7 @@ import pytest
 
 from alsriaz.serving.recommender import Limits, Recommender
 from alsriaz.training.outputs import whole_file, write_json, write_recommendations, write_rejected
-from alsriaz.training.refusals import Refusals, RejectedRow
+from alsriaz.training.sales.refusals import Refusals, RejectedRow
 from tests.small_models import SmallModel, shop
 
 STANDING: list[dict[str, Any]] = [

@@ -6,7 +6,7 @@ import pytest
 from alsriaz.core.dates import Day, day_text, today
 from alsriaz.core.errors import DataError
 from alsriaz.core.spec import parse_spec
-from alsriaz.training.purchases import Purchases
+from alsriaz.training.sales.purchases import Purchases
 from alsriaz.training.window import Window, find_window
 
 

@@ -24,9 +24,9 @@ from alsriaz.training.log import Log, print_metrics
 from alsriaz.training.model import check_factors, model_arrays, rating_matrix
 from alsriaz.training.outputs import write_json, write_recommendations, write_rejected
 from alsriaz.training.pairs import Pairs, check_enough, pair_up
-from alsriaz.training.purchases import Purchases
-from alsriaz.training.reading import read_purchases
-from alsriaz.training.refusals import Refusals
+from alsriaz.training.sales.purchases import Purchases
+from alsriaz.training.sales.reading import read_purchases
+from alsriaz.training.sales.refusals import Refusals
 from alsriaz.training.window import Window, find_window
 
 

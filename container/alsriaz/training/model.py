@@ -10,7 +10,7 @@ from alsriaz.core.ratings import rate
 from alsriaz.core.spec import Spec
 from alsriaz.training.engines import Factors, RatingMatrix
 from alsriaz.training.pairs import Pairs, first_sale_days
-from alsriaz.training.purchases import Purchases
+from alsriaz.training.sales.purchases import Purchases
 
 
 def rating_matrix(pairs: Pairs, spec: Spec) -> RatingMatrix:

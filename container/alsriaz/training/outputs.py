@@ -11,7 +11,7 @@ from typing import IO, Any
 from alsriaz.core.artifact import Model
 from alsriaz.core.lists import bind, make_layer, make_lists
 from alsriaz.training.engines import Progress
-from alsriaz.training.refusals import Refusals, RejectedRow
+from alsriaz.training.sales.refusals import Refusals, RejectedRow
 
 OUTPUT_COLUMNS = ("customer", "place", "item", "score", "reason")
 _SCORES_AT_ONCE = 1 << 24  # 64 MB of float32

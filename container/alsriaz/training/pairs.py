@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from alsriaz.core.errors import DataError
 from alsriaz.core.ratings import PairPurchases, decay
-from alsriaz.training.purchases import Purchases
+from alsriaz.training.sales.purchases import Purchases
 from alsriaz.training.window import Window
 
 Codes = npt.NDArray[np.int32]

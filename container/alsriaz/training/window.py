@@ -7,7 +7,7 @@ import numpy as np
 from alsriaz.core.dates import Day, day_text, today
 from alsriaz.core.errors import DataError
 from alsriaz.core.spec import Spec
-from alsriaz.training.purchases import Purchases
+from alsriaz.training.sales.purchases import Purchases
 
 
 @dataclass(frozen=True)
