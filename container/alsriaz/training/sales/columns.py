@@ -72,7 +72,7 @@ _IGNORED: Final = str.maketrans("", "", " _-.\t\r\n")
 
 
 def plain(name: str) -> str:
-    """Return a column's name in lower case without spaces, underscores and dashes, as names are compared."""
+    """Return a column's name in lower case without spaces, underscores, dashes and points, as names are compared."""
     return name.lower().translate(_IGNORED)
 
 
