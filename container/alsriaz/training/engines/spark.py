@@ -52,9 +52,7 @@ class SparkEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End Spark at once: whatever it holds is in the scratch folder, and nobody needs it any more."""
-        # pyspark keeps one gateway per process: it would take the dead one for the next session, and each Python object
-        # that stands for a Java one would call it to say goodbye.
-        SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
+        _forget_session()
         if self._gateway is not None:
             self._gateway._gateway_client.is_connected = False
         if self._process is not None:
@@ -100,6 +98,7 @@ class SparkEngine:
 
     def _start(self) -> None:
         try:
+            _forget_session()
             conf = self._conf()
             launch: Any = launch_gateway  # pyspark leaves it untyped
             with (self._scratch / "jvm.log").open("wb") as log:
@@ -162,6 +161,15 @@ class SparkEngine:
             with contextlib.suppress(OSError):
                 texts.append((self._scratch / name).read_text(errors="replace")[-most:].strip())
         return " ".join(text for text in texts if text)
+
+
+def _forget_session() -> None:
+    """Make pyspark forget a session that ended.
+
+    It keeps one gateway per process: it would take the dead one for the next session, and each Python object that
+    stands for a Java one would call it to say goodbye.
+    """
+    SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
 
 
 def _als(spec: Spec, blocks: Blocks) -> ALS:
