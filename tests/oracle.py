@@ -13,11 +13,12 @@ from tests.small_models import LAST_DAY, SmallModel
 
 
 class Expected(NamedTuple):
-    """The answer: source, (item, score, reason) by place, and the codes of its warnings."""
+    """The answer: source, (item, score, reason) by place, the codes of its warnings, and all scores there are."""
 
     source: str
     places: list[tuple[str, float | None, str]]
     warnings: list[str]
+    left_out: frozenset[float]
 
 
 class Contradiction(Exception):
@@ -42,7 +43,7 @@ def expect(shop: SmallModel, request: dict[str, Any]) -> Expected:
     bought = {p.item for p in shop.purchases if p.customer == customer} if source != "popular" else set()
     bought |= {entry["item"] for entry in history}
     places, more = _place(shop, scores, bought, rules, k, "popular" if source == "popular" else "model")
-    return Expected(source, places, warnings + more)
+    return Expected(source, places, warnings + more, frozenset(scores.values()))
 
 
 def _united(standing: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def _place(
 ) -> tuple[list[tuple[str, float | None, str]], list[str]]:
     wanted_new = rules.get("new", 0)
     forced = [item for item in rules["items"] if item not in rules["excluded"]]
-    if len(forced) > k or wanted_new > k:
+    if len(forced) > k:
         raise Contradiction
     age = dict(zip(shop.items, shop.first_ages, strict=True))
     is_new = {item: age[item] < shop.spec["new_item_days"] for item in shop.items}

@@ -21,7 +21,7 @@ def build_app() -> Flask:
     settings = read_settings(os.environ)
     limits = Limits(settings.max_k, settings.max_rule_ids, settings.max_history)
     recommender = Recommender(open_model(Layout.from_environment().model), limits)
-    return create_app(recommender, settings.max_body_mb << 20, settings.default_accept)
+    return create_app(recommender, settings.max_body_bytes, settings.default_accept)
 
 
 app = build_app()

@@ -67,7 +67,7 @@ BROKEN: list[tuple[str, Callable[[Path], object], str]] = [
     ("item_factors.npy", Path.unlink, "file item_factors.npy is missing"),
     ("manifest.json", Path.unlink, "no manifest.json, so it was never finished"),
     ("manifest.json", rewrite(format=2), "format version 2, this server reads 1"),
-    ("manifest.json", rewrite(format=None), "format version None"),
+    ("manifest.json", rewrite(format=None), "format version null"),
     ("manifest.json", rewrite(files=None), "doesn't list its files"),
     ("manifest.json", rewrite(files={"../x": {"bytes": 1, "sha256": ""}}), "doesn't list its files"),
     ("manifest.json", rewrite(spec=None), "was changed after training"),

@@ -98,7 +98,7 @@ REFUSED: list[tuple[object, str]] = [
     ({"als_rank": 0}, "als_spec.json: als_rank is 0, expected a whole number from 1 to 1000."),
     ({"als_rank": 100_000}, "als_rank is 100000, expected a whole number from 1 to 1000."),
     ({"als_rank": 2.5}, "als_rank is 2.5, expected a whole number"),
-    ({"als_rank": True}, "als_rank is True, expected a whole number"),
+    ({"als_rank": True}, "als_rank is true, expected a whole number"),
     ({"als_rank": [10]}, "als_rank is [10], expected a whole number"),
     ({"als_rank": "ten"}, "als_rank is 'ten', expected a whole number"),
     ({"als_rank": 10**400}, "als_rank is 1000"),

@@ -34,7 +34,7 @@ REFUSED = [
     (["a", {"item": ""}], "history[1].item", "history[1].item is '': expected an id", "an empty id"),
     ([{"item": "a", "qty": 1}], "history[0].qty", "There is no field 'qty'", "an unknown field"),
     ([{"item": "a", "quantity": 0}], "history[0].quantity", "quantity is 0, expected a number above 0", "none bought"),
-    ([{"item": "a", "quantity": True}], "history[0].quantity", "quantity is True", "a boolean"),
+    ([{"item": "a", "quantity": True}], "history[0].quantity", "quantity is true", "a boolean"),
     ([{"item": "a", "quantity": 1e16}], "history[0].quantity", "quantity is 1e+16", "absurd"),
     ([{"item": "a", "date": "9/12/2011"}], "history[0].date", "date is '9/12/2011', expected a day", "no day"),
     ([{"item": "a", "date": [1]}], "history[0].date", "date is [1], expected a day", "a list is no day"),

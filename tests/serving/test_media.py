@@ -34,6 +34,7 @@ ACCEPTS = [
     ("application/*", LINES, LINES, "a range that the default lies in"),
     ("application/*", CSV, JSON, "a range that it doesn't"),
     ("text/*", JSON, CSV, "a range with one of ours"),
+    ("application/json;q=0, */*", JSON, LINES, "any type but that one"),
 ]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from alsriaz.core.errors import RequestError, RuleError
 from alsriaz.serving.media import CSV, JSON, LINES
-from alsriaz.serving.wire import STATUS, Request, check_fields, decode, encode, error_code
+from alsriaz.serving.wire import STATUS, Answered, Request, check_fields, decode, encode, error_code, error_text
 
 READ: list[tuple[bytes, str, list[Any], str]] = [
     (b'{"customer": "a"}', JSON, [{"customer": "a"}], "one object"),
@@ -17,7 +17,7 @@ READ: list[tuple[bytes, str, list[Any], str]] = [
     (b"a\nb\n", CSV, [{"customer": "a"}, {"customer": "b"}], "a customer a line"),
     (b"customer\na", CSV, [{"customer": "a"}], "a header is skipped"),
     (b"a\ncustomer", CSV, [{"customer": "a"}, {"customer": "customer"}], "but only as the first line"),
-    (b'"a,b"\r\n" ""c"""\r\n', CSV, [{"customer": "a,b"}, {"customer": ' "c"'}], "quoted values"),
+    (b'"a,b"\r\n" ""c"""\r\n', CSV, [{"customer": "a,b"}, {"customer": '"c"'}], "quoted values, trimmed"),
     (b'a\n\nb,c\n"x', CSV, [{"customer": "a"}, "bad_csv", "bad_csv", "bad_csv"], "bad lines in their places"),
     ("é".encode(), CSV, [{"customer": "é"}], "UTF-8"),
 ]
@@ -35,6 +35,8 @@ REFUSED = [
     (b" \n", CSV, "empty_body", "The body is empty", "blanks"),
     (b"customer\n", CSV, "empty_body", "only the header", "a header alone"),
     (b"\xff", JSON, "bad_encoding", "not UTF-8: byte 0", "bytes that are no text"),
+    (b'{"k": 1, "k": 2}', JSON, "bad_json", "'k' is given twice", "a key twice"),
+    (b"\xef\xbb\xbf\n", CSV, "empty_body", "The body is empty", "a byte order mark alone"),
     (b"{", JSON, "bad_json", "Expecting property name", "half an object"),
     (b"[" * 10_000, JSON, "bad_json", "nested too deeply", "nested 10,000 deep"),
     (b'{"k": ' * 10_000, JSON, "bad_json", "nested too deeply", "objects nested 10,000 deep"),
@@ -57,19 +59,29 @@ def test_a_body_that_can_not_be_read(body: bytes, media: str, code: str, words: 
     assert len(str(caught.value)) < 300
 
 
-GOOD = {"customer": "a,b", "recommendations": [{"item": "x"}, {"item": 'y"z'}]}
+GOOD: dict[str, Any] = {"customer": "a,b", "recommendations": [{"item": "x"}, {"item": 'y"z'}]}
 BAD = RequestError("bad_value", "k is 0.", "k")
 
 
+def body_of(answered: list[Answered], media: str, *, batch: bool = True) -> str:
+    request = Request([record for record, _ in answered], batch=batch)
+    return b"".join(encode(answered, request, media)).decode()
+
+
 def test_csv_answers_stay_paired_with_their_lines() -> None:
-    request = Request(
-        [{"customer": "a,b"}, {"customer": 7}, RequestError("bad_csv", "x"), {"customer": [1]}], batch=True
-    )
-    assert encode([GOOD, BAD, BAD, BAD], request, CSV).decode() == '"a,b",x,"y""z"\n7,\n,\n,'
+    answered: list[Answered] = [
+        ({"customer": "a,b"}, GOOD),
+        ({"customer": 7}, BAD),
+        (RequestError("bad_csv", "x"), BAD),
+        ({"customer": [1]}, BAD),
+        ({"customer": "a\nb"}, BAD),
+        ({"customer": "\ud800"}, BAD),
+    ]
+    assert body_of(answered, CSV) == '"a,b",x,"y""z"\n7,\n,\n,\n,\n,'
 
 
 def test_json_lines_answers_stay_paired_with_their_lines() -> None:
-    lines = encode([GOOD, BAD], Request([{}, {}], batch=True), LINES).decode().split("\n")
+    lines = body_of([({}, GOOD), ({}, BAD)], LINES).split("\n")
     assert [json.loads(line) for line in lines] == [
         GOOD,
         {"error": {"code": "bad_value", "message": "k is 0.", "field": "k"}},
@@ -77,8 +89,12 @@ def test_json_lines_answers_stay_paired_with_their_lines() -> None:
 
 
 def test_json_answers_have_the_shape_of_their_request() -> None:
-    assert json.loads(encode([GOOD], Request([{}], batch=False), JSON)) == GOOD
-    assert json.loads(encode([GOOD], Request([{}], batch=True), JSON)) == {"predictions": [GOOD]}
+    assert json.loads(body_of([({}, GOOD)], JSON, batch=False)) == GOOD
+    assert json.loads(body_of([({}, GOOD), ({}, GOOD)], JSON)) == {"predictions": [GOOD, GOOD]}
+
+
+def test_an_error_may_quote_what_is_no_text() -> None:
+    assert json.loads(error_text(RequestError("bad_value", "x", "\ud800")))["error"]["field"] == "\ud800"
 
 
 def test_every_error_has_a_code_of_the_table() -> None:

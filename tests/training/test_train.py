@@ -212,7 +212,7 @@ def test_rules_that_can_not_be_kept_fail_before_anything_is_read(tmp_path: Path)
     rules = {"include": {"items": ["a", "b", "c"]}}
     result = train(lay_out(tmp_path / "ml", {"sales.csv": as_csv(GOOD)}, {"reco_item": 2}, rules))
     assert result.status == 1
-    assert result.failure == "rules.json: include.items has 3 items that must appear, but k is 2.\n"
+    assert result.failure == "rules.json: include.items has 3 items that must appear, but reco_item is 2.\n"
 
 
 def test_bad_rows_are_counted_and_sampled(tmp_path: Path) -> None:

@@ -11,6 +11,9 @@ import numpy.typing as npt
 Factors = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
 
+LARGEST_FACTOR = 1e15
+"""Larger ones are a sign of equations without a solution, and their products could overflow float32."""
+
 
 def gram(item_factors: Factors) -> Matrix:
     """Return the (rank, rank) matrix Y'Y of all item factors, which every implicit step starts from."""
@@ -43,7 +46,10 @@ def fold_in(
         nonnegative: solve under factors >= 0, as Spark does where its `nonnegative` is set.
 
     Returns:
-        Shape (rank,).
+        Shape (rank,), finite.
+
+    Raises:
+        ArithmeticError: the ratings are so large, or the regularisation so small, that rounding leaves no solution.
     """
     rows = factors.astype(np.float64)
     given = ratings.astype(np.float64)
@@ -57,7 +63,13 @@ def fold_in(
         right = rows.T @ given
         scale = len(given)
     left[np.diag_indices_from(left)] += scale * reg_param
-    return (nonnegative_solve(left, right) if nonnegative else np.linalg.solve(left, right)).astype(np.float32)
+    try:
+        solution = nonnegative_solve(left, right) if nonnegative else np.linalg.solve(left, right)
+    except np.linalg.LinAlgError:
+        raise ArithmeticError("the equations have no solution in float64") from None
+    if not np.abs(solution).max() < LARGEST_FACTOR:  # also where it is NaN
+        raise ArithmeticError("the factors are too large for float32")
+    return solution.astype(np.float32)
 
 
 def nonnegative_solve(left: Matrix, right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

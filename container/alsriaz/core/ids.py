@@ -17,6 +17,8 @@ Position = NewType("Position", int)
 Positions = npt.NDArray[np.int64]
 
 MOST_BYTES = 256
+FORBIDDEN = "\0\r\n"
+"""No id holds these: ids stand in lines of text, one a line."""
 
 
 def parse_id(value: Any) -> str:
@@ -34,6 +36,8 @@ def parse_id(value: Any) -> str:
         size = len(text.encode())
     except UnicodeEncodeError:
         raise ValueError("expected an id in Unicode text, without lone surrogates") from None
+    if any(character in text for character in FORBIDDEN):
+        raise ValueError("expected an id on one line, without NUL")
     if size > MOST_BYTES:
         raise ValueError(f"expected an id of at most {MOST_BYTES} UTF-8 bytes, this one has {size}")
     return text
@@ -55,9 +59,9 @@ class IdTable:
 
     def position_of(self, outside_id: str) -> Position | None:
         """Return the position of an id, or None where the model doesn't know it."""
-        wanted = outside_id.encode(errors="replace")
-        place = bisect.bisect_left(self._encoded, wanted)
-        return Position(place) if place < len(self) and self._encoded[place] == wanted else None
+        wanted = outside_id.encode()
+        found = bisect.bisect_left(self._encoded, wanted)
+        return Position(found) if found < len(self) and self._encoded[found] == wanted else None
 
     def positions_of(self, outside_ids: Iterable[str]) -> Positions:
         """Return the positions of those ids that the model knows, in the given order."""

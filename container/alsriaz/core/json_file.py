@@ -16,7 +16,7 @@ def read_object(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(
-            path.read_text(encoding="utf-8-sig"), object_pairs_hook=_no_repeats, parse_constant=_no_constant
+            path.read_text(encoding="utf-8-sig"), object_pairs_hook=no_repeats, parse_constant=_no_constant
         )
     except UnicodeDecodeError as error:
         raise SpecError(f"{path.name} is not UTF-8 text (byte {error.start}).") from None
@@ -31,7 +31,8 @@ def read_object(path: Path) -> dict[str, Any]:
     return value
 
 
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its pairs, as `object_pairs_hook`; ValueError where a key is given twice."""
     values: dict[str, Any] = {}
     for name, value in pairs:
         if name in values:

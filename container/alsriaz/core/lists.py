@@ -4,7 +4,7 @@ Precedence: exclude.items > include.items > only > exclude.purchased, exclude.po
 candidates are left.
 """
 
-from collections.abc import Sequence, Sized
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import NamedTuple, TypeVar
@@ -14,10 +14,13 @@ import numpy.typing as npt
 
 from alsriaz.core.errors import RuleError
 from alsriaz.core.ids import IdTable, Positions
-from alsriaz.core.ranking import Ranked, Scorer, best
+from alsriaz.core.ranking import NONE, Ranked, Scorer, best
 from alsriaz.core.rules import Rules, popular_count
+from alsriaz.core.setting import shown
 
 T = TypeVar("T")
+
+MOST_NOTICES = 20
 
 
 class Pick(NamedTuple):
@@ -51,33 +54,6 @@ class Catalogue:
 
 
 @dataclass(frozen=True)
-class BoundRules:
-    """Rules bound to a catalogue and to k.
-
-    Attributes:
-        k: how long a list may be.
-        forced: positions of included items, in the order given.
-        unsold: included ids that the model doesn't know, in id order.
-        among: ascending positions of the items that may fill the list, None for all.
-        barred: positions of items that may not fill it, the forced ones with them (they have their places).
-        new: at least so many new items are wanted.
-        first: True where forced items come first, then new ones, then the rest.
-        purchased: True where what the customer bought may not fill the list.
-        notices: what the caller should know, of every list alike.
-    """
-
-    k: int
-    forced: Positions
-    unsold: tuple[str, ...]
-    among: Positions | None
-    barred: Positions
-    new: int
-    first: bool
-    purchased: bool
-    notices: tuple[Notice, ...]
-
-
-@dataclass(frozen=True)
 class Layer:
     """One layer of rules and the positions of its ids, so that standing rules are looked up once and not per request.
 
@@ -92,77 +68,108 @@ class Layer:
     only: Positions | None
 
 
+@dataclass(frozen=True)
+class BoundRules:
+    """Rules bound to a catalogue.
+
+    Attributes:
+        forced: positions of included items, in the order given.
+        unsold: included ids that the model doesn't know, in id order.
+        among: ascending positions of the items that may fill the list, None for all.
+        barred: positions of items that may not fill it, the forced ones with them (they have their places).
+        new: at least so many new items are wanted.
+        first: True where forced items come first, then new ones, then the rest.
+        purchased: True where what the customer bought may not fill the list.
+        notices: what the caller should know, of every list alike.
+    """
+
+    forced: Positions
+    unsold: tuple[str, ...]
+    among: Positions | None
+    barred: Positions
+    new: int
+    first: bool
+    purchased: bool
+    notices: tuple[Notice, ...]
+
+    def room(self, k: int) -> int:
+        """Return how many items of a list of `k` are left to fill; RuleError where more than `k` must appear."""
+        included = len(self.forced) + len(self.unsold)
+        if included > k:
+            message = f"include.items has {included} items that must appear (standing rules count), but k is {k}."
+            raise RuleError("include.items", message)
+        return k - included
+
+
 def make_layer(rules: Rules, catalogue: Catalogue) -> Layer:
     """Look up the ids of one layer; those that the model doesn't know have no effect in `exclude` and `only`."""
     only = None if rules.only is None else np.unique(catalogue.ids.positions_of(rules.only))
     return Layer(rules, catalogue.ids.positions_of(rules.exclude_items), only)
 
 
-def bind(layers: Sequence[Layer], catalogue: Catalogue, k: int) -> BoundRules:
-    """Unite layers, the lowest first: id lists unite, `only` intersects, a higher layer's other values replace.
-
-    Raises:
-        RuleError: more than `k` items must appear.
-    """
+def bind(layers: Sequence[Layer], catalogue: Catalogue) -> BoundRules:
+    """Unite layers, the lowest first: id lists unite, `only` intersects, a higher layer's other values replace."""
     rules = [layer.rules for layer in layers]
     asked = dict.fromkeys(item for layer in rules for item in layer.include_items)
-    overruled = [item for item in asked if any(item in layer.exclude_items for layer in rules)]
-    included = [item for item in asked if item not in overruled]
-    new = _highest([layer.new for layer in rules]) or 0
-    check_fits(included, new, k)
-    known = {item: catalogue.ids.position_of(item) for item in included}
+    overruled = {item: None for item in asked if any(item in layer.exclude_items for layer in rules)}
+    known = {item: catalogue.ids.position_of(item) for item in asked if item not in overruled}
     forced = np.array([position for position in known.values() if position is not None], dtype=np.int64)
     unsold = tuple(sorted(item for item, position in known.items() if position is None))
     n_popular = popular_count(_highest([layer.popular for layer in rules]), len(catalogue.ids))
+    popular = catalogue.by_popularity[:n_popular].astype(np.int64)
     only = [layer.only for layer in layers if layer.only is not None]
+    never_sold = "Included item {} was never sold: it has no score."
+    left_out = "Included item {} is left out: exclude.items stands above include.items."
     return BoundRules(
-        k=k,
         forced=forced,
         unsold=unsold,
-        among=reduce(np.intersect1d, only) if only else None,
-        barred=np.concatenate(
-            [*(layer.excluded for layer in layers), catalogue.by_popularity[:n_popular].astype(np.int64), forced]
-        ),
-        new=new,
+        among=reduce(_common, only) if only else None,
+        barred=_joined([*(layer.excluded for layer in layers), popular, forced]),
+        new=_highest([layer.new for layer in rules]) or 0,
         first=_highest([layer.placement for layer in rules]) == "first",
         purchased=bool(_highest([layer.purchased for layer in rules])),
-        notices=_notices(unsold, overruled),
+        notices=(*notices("never_sold", never_sold, unsold), *notices("include_overruled", left_out, overruled)),
     )
 
 
-def check_fits(included: Sized, new: int, k: int) -> None:
-    """Raise RuleError where more than `k` items, or more than `k` new ones, must appear."""
-    if len(included) > k:
-        raise RuleError("include.items", f"include.items has {len(included)} items that must appear, but k is {k}.")
-    if new > k:
-        raise RuleError("include.new", f"include.new is {new}, but k is {k}: expected at most k.")
-
-
-def _highest(values: Sequence[T | None]) -> T | None:
-    """Return what the highest layer that says anything says."""
-    return next((value for value in reversed(values) if value is not None), None)
+def notices(code: str, message: str, ids: Iterable[str]) -> list[Notice]:
+    """Return a warning for each id; beyond `MOST_NOTICES` the last one says how many more there are."""
+    named = list(ids)
+    told = [Notice(code, message.format(shown(one))) for one in named[:MOST_NOTICES]]
+    if len(named) > MOST_NOTICES:
+        told.append(Notice(code, f"The same holds for {len(named) - MOST_NOTICES} more."))
+    return told
 
 
 def make_lists(
-    scorer: Scorer, rules: BoundRules, catalogue: Catalogue, purchased: Sequence[Positions], reason: str = "model"
+    scorer: Scorer,
+    k: int,
+    rules: BoundRules,
+    catalogue: Catalogue,
+    purchased: Sequence[Positions] | None,
+    reason: str = "model",
 ) -> list[tuple[list[Pick], list[Notice]]]:
     """Return a list for each row of `scorer`, with its own warnings.
 
     Args:
         scorer: the rows' scores.
+        k: how many recommendations are wanted.
         rules: what may, must and may not appear.
         catalogue: the items.
-        purchased: for each row the positions of what it bought.
+        purchased: for each row the positions of what it bought; needed where `rules.purchased`.
         reason: what picks that got there by score are called: "model", or "popular" where scores are popularity.
+
+    Raises:
+        RuleError: more than `k` items must appear.
     """
-    barred = [np.concatenate([rules.barred, row]) if rules.purchased else rules.barred for row in purchased]
-    room = rules.k - len(rules.forced) - len(rules.unsold)
-    filled = best(scorer, room, among=rules.among, barred=barred)
+    room = rules.room(k)
+    bought = purchased if rules.purchased else None
+    filled = best(scorer, room, among=rules.among, barred=rules.barred, row_barred=bought)
     extra = [0] * scorer.n_rows
     if rules.new:
         forced_new = int(np.count_nonzero(catalogue.new[rules.forced]))
         extra = [rules.new - forced_new - int(np.count_nonzero(catalogue.new[row.positions])) for row in filled]
-    quota = _new_items(scorer, rules, catalogue, barred, filled) if max(extra, default=0) > 0 else filled
+    quota = _new_items(scorer, room, rules, catalogue, bought, filled) if max(extra, default=0) > 0 else filled
     forced = _forced_scores(scorer, rules.forced)
     return [
         _assemble(rules, catalogue, forced[row], filled[row], quota[row], extra[row], reason)
@@ -171,16 +178,25 @@ def make_lists(
 
 
 def _new_items(
-    scorer: Scorer, rules: BoundRules, catalogue: Catalogue, barred: list[Positions], filled: list[Ranked]
+    scorer: Scorer,
+    room: int,
+    rules: BoundRules,
+    catalogue: Catalogue,
+    bought: Sequence[Positions] | None,
+    filled: list[Ranked],
 ) -> list[Ranked]:
     """Return for each row its best new items beyond those already in `filled`."""
     new = np.flatnonzero(catalogue.new)
-    among = new if rules.among is None else np.intersect1d(new, rules.among)
-    taken = [np.concatenate([row, ranked.positions]) for row, ranked in zip(barred, filled, strict=True)]
-    return best(scorer, rules.new, among=among, barred=taken)
+    among = new if rules.among is None else _common(new, rules.among)
+    taken = [ranked.positions for ranked in filled]
+    if bought is not None:
+        taken = [np.concatenate(both) for both in zip(bought, taken, strict=True)]
+    return best(scorer, min(rules.new, room), among=among, barred=rules.barred, row_barred=taken)
 
 
 def _forced_scores(scorer: Scorer, forced: Positions) -> npt.NDArray[np.float32]:
+    if not len(forced):
+        return np.empty((scorer.n_rows, 0), dtype=np.float32)
     rows = np.repeat(np.arange(scorer.n_rows), len(forced))
     return scorer.exact(rows, np.tile(forced, scorer.n_rows)).reshape(scorer.n_rows, len(forced))
 
@@ -197,7 +213,7 @@ def _assemble(
     """Join forced items, items by score and the `extra` new items still wanted into one list."""
     natural = list(zip(filled.positions.tolist(), filled.scores, strict=True))
     added: list[tuple[int, np.float32]] = []
-    notices: list[Notice] = []
+    told: list[Notice] = []
     if extra > 0:
         # A list that is not full has taken every candidate, the new ones among them: then `quota` is empty.
         replaceable = sum(not catalogue.new[position] for position, _ in natural)
@@ -205,7 +221,7 @@ def _assemble(
         natural = _without_last_old(natural, catalogue.new, len(added))
         if len(added) < extra:
             have = rules.new - extra + len(added)
-            notices.append(Notice("too_few_new", f"include.new asks for {rules.new} new items, {have} could appear."))
+            told.append(Notice("too_few_new", f"include.new asks for {rules.new} new items, {have} could appear."))
     entries = [
         (0, position, score, "included") for position, score in zip(rules.forced.tolist(), forced_scores, strict=True)
     ]
@@ -216,7 +232,7 @@ def _assemble(
     elif len(entries) > len(natural):
         entries.sort(key=lambda e: (-e[2], e[1]))
     picks = [Pick(catalogue.ids.id_at(position), score, why) for _, position, score, why in entries]
-    return picks + [Pick(item, None, "included") for item in rules.unsold], notices
+    return picks + [Pick(item, None, "included") for item in rules.unsold], told
 
 
 def _without_last_old(
@@ -232,10 +248,16 @@ def _without_last_old(
     return kept[::-1]
 
 
-def _notices(unsold: tuple[str, ...], overruled: list[str]) -> tuple[Notice, ...]:
-    notices = [Notice("never_sold", f"Included item {item!r} was never sold: it has no score.") for item in unsold]
-    notices += [
-        Notice("include_overruled", f"Included item {item!r} is left out: a standing rule excludes it.")
-        for item in overruled
-    ]
-    return tuple(notices)
+def _highest(values: Sequence[T | None]) -> T | None:
+    """Return what the highest layer that says anything says."""
+    return next((value for value in reversed(values) if value is not None), None)
+
+
+def _common(first: Positions, second: Positions) -> Positions:
+    return np.intersect1d(first, second, assume_unique=True)
+
+
+def _joined(parts: Sequence[Positions]) -> Positions:
+    """Return all positions together; one part alone is not copied."""
+    filled = [part for part in parts if len(part)]
+    return filled[0] if len(filled) == 1 else np.concatenate(filled) if filled else NONE

@@ -79,7 +79,8 @@ class FactorScorer:
         factors = self._items.factors if among is None else self._items.factors[among]
         norms = np.sqrt(np.square(self._customers, dtype=np.float64).sum(axis=1))
         rank = self._customers.shape[1]
-        return self._customers @ factors.T, (rank + 4) * _ROUNDOFF * norms * self._items.largest_norm + 1e-40
+        largest = norms * self._items.largest_norm
+        return self._customers @ factors.T, np.where(largest > 0, (rank + 4) * _ROUNDOFF * largest + 1e-40, 0.0)
 
     def exact(self, rows: Positions, items: Positions) -> Scores:
         """Score pairs as the module's docstring defines it."""
@@ -111,7 +112,12 @@ class FixedScorer:
 
 
 def best(
-    scorer: Scorer, k: int, *, among: Positions | None = None, barred: Sequence[Positions] | None = None
+    scorer: Scorer,
+    k: int,
+    *,
+    among: Positions | None = None,
+    barred: Positions = NONE,
+    row_barred: Sequence[Positions] | None = None,
 ) -> list[Ranked]:
     """Return the best `k` items for each row of `scorer`.
 
@@ -119,28 +125,29 @@ def best(
         scorer: where the scores come from.
         k: how many are wanted, at least 0. Where fewer may appear, the row is shorter.
         among: the only items that may appear, ascending and unique; None for all.
-        barred: for each row the items that may not appear, in any order; None for none.
+        barred: the items that may not appear in any row, in any order.
+        row_barred: for each row further items that may not appear in it; None for none.
     """
     if k == 0 or (scorer.n_items if among is None else len(among)) == 0:
         return [Ranked(NONE, NONE.astype(np.float32))] * scorer.n_rows
     scores, errors = scorer.approximate(among)
-    if barred is not None:
-        _bar(scores, among, barred)
+    if len(barred):
+        scores[:, _columns(barred, among)] = -np.inf
+    for row, items in enumerate(row_barred or ()):
+        scores[row, _columns(items, among)] = -np.inf
     rows, columns = _candidates(scores, errors, k)
     items = columns if among is None else among[columns]
     return _ordered(scorer.n_rows, rows, items, scorer.exact(rows, items), k)
 
 
-def _bar(scores: Scores, among: Positions | None, barred: Sequence[Positions]) -> None:
-    """Give -inf to each row's barred items."""
-    rows = np.repeat(np.arange(len(barred)), [len(positions) for positions in barred])
-    columns = np.concatenate(barred) if len(barred) > 1 else barred[0]
-    if among is not None:
-        places = np.searchsorted(among, columns)
-        places[places == len(among)] = 0
-        here = among[places] == columns
-        rows, columns = rows[here], places[here]
-    scores[rows, columns] = -np.inf
+def _columns(items: Positions, among: Positions | None) -> Positions:
+    """Return the columns in which `items` stand; those that are not `among` have none."""
+    if among is None:
+        return items
+    columns = np.searchsorted(among, items)
+    columns[columns == len(among)] = 0
+    found: Positions = columns[among[columns] == items]
+    return found
 
 
 def _candidates(scores: Scores, errors: npt.NDArray[np.float64], k: int) -> tuple[Positions, Positions]:
@@ -162,7 +169,18 @@ def _candidates(scores: Scores, errors: npt.NDArray[np.float64], k: int) -> tupl
     lowest = np.nextafter((kth - 2 * errors).astype(np.float32), np.float32(-np.inf))
     lowest = np.maximum(lowest, np.finfo(np.float32).min)  # what is barred, at -inf, stays out
     chosen = np.flatnonzero(scores >= lowest[:, None])
+    if n_rows == 1 and errors[0] == 0 and len(chosen) > 8 * k:
+        chosen = _without_late_ties(chosen, scores[0, chosen], k)
     return np.divmod(chosen, n_columns)
+
+
+def _without_late_ties(columns: Positions, scores: Scores, k: int) -> Positions:
+    """Return the columns that may be among the best `k` where scores don't err: of equal ones the first `k` will do.
+
+    Popularity has long ties, and a customer whose factors are all 0 has nothing else.
+    """
+    kth = np.partition(scores, len(scores) - k)[len(scores) - k]
+    return np.sort(np.concatenate([columns[scores > kth], columns[scores == kth][:k]]))
 
 
 def _ordered(n_rows: int, rows: Positions, items: Positions, scores: Scores, k: int) -> list[Ranked]:

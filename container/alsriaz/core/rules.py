@@ -14,10 +14,11 @@ from typing import Any
 
 from alsriaz.core.errors import RuleError
 from alsriaz.core.ids import parse_id
-from alsriaz.core.setting import nearest, shown
+from alsriaz.core.setting import nearest, shown, whole_number
 
 PLACEMENTS = ("score", "first")
 DEFAULT_MOST_IDS = 100_000
+MOST_ITEMS = 10**9
 
 
 @dataclass(frozen=True)
@@ -126,21 +127,25 @@ def _ids(section: Mapping[str, Any], name: str, field: str, most: int) -> list[s
     if len(given) > most:
         raise RuleError(path, f"{path} has {len(given)} ids, expected at most {most}.")
     ids: dict[str, None] = {}
-    for place, value in enumerate(given):
+    for number, value in enumerate(given):
         try:
             ids[parse_id(value)] = None
         except ValueError as error:
-            raise RuleError(f"{path}[{place}]", f"{path}[{place}] is {shown(value)}: {error}.") from None
+            raise RuleError(f"{path}[{number}]", f"{path}[{number}] is {shown(value)}: {error}.") from None
     return list(ids)
 
 
 def _new(include: Mapping[str, Any]) -> int | None:
     value = include.get("new")
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+    if value is None:
+        return None
+    number = whole_number(value)
+    if number is None or not 0 <= number <= MOST_ITEMS:
         raise RuleError(
-            "include.new", f"include.new is {shown(value)}, expected a whole number of new items, at least 0."
+            "include.new",
+            f"include.new is {shown(value)}, expected a whole number of new items from 0 to {MOST_ITEMS}.",
         )
-    return value
+    return number
 
 
 def _placement(include: Mapping[str, Any]) -> str | None:
@@ -165,11 +170,13 @@ def _popular(exclude: Mapping[str, Any]) -> Fraction | None:
     value = exclude.get("popular")
     if value is None:
         return None
-    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
-        popular = Fraction(repr(value))  # as written: 0.1 is a tenth
-        if 0 <= popular < 1 or (popular >= 1 and popular.denominator == 1):
-            return popular
+    number = whole_number(value) if not isinstance(value, float) or isfinite(value) else None
+    if number is not None and 0 <= number <= MOST_ITEMS:
+        return Fraction(number)
+    if isinstance(value, float) and 0 < value < 1:
+        return Fraction(repr(value))  # as written: 0.1 is a tenth
     raise RuleError(
         "exclude.popular",
-        f"exclude.popular is {shown(value)}, expected a whole number of items, at least 0, or a share of them below 1.",
+        f"exclude.popular is {shown(value)}, expected a whole number of items from 0 to {MOST_ITEMS}, "
+        "or a share of them below 1.",
     )

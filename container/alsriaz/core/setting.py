@@ -1,6 +1,7 @@
 """A setting is one row: the row parses, validates, fills in the default and documents."""
 
 import difflib
+import functools
 import json
 import math
 import re
@@ -43,14 +44,31 @@ def markdown_table(rows: Iterable[Setting]) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the end of a sentence that refuses `name`: ``, did you mean 'x'?``, or a full stop if none is like it."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return _nearest(name[:80], tuple(known))
+
+
+@functools.lru_cache(maxsize=1024)  # a batch may make the same mistake in each of its records
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f", did you mean {found[0]!r}?" if found else "."
 
 
 def shown(value: object, most: int = 80) -> str:
     """Return `value` quoted for a message, cut to `most` characters so that no input can flood a log."""
-    text = repr(value[: most + 1]) if isinstance(value, str | bytes) else repr(value)
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)  # people write these in JSON
+    try:
+        text = repr(value[: most + 1]) if isinstance(value, str | bytes) else repr(value)
+    except (RecursionError, ValueError):  # nested to the limit, or a number of thousands of digits
+        text = f"a {type(value).__name__} that is too large to show"
     return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def whole_number(value: Any) -> int | None:
+    """Return the whole number that a JSON value is, 2.0 included, or None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if isinstance(value, int) or value.is_integer() else None
 
 
 def whole(low: int, high: int) -> Callable[[Any], int]:

@@ -12,7 +12,7 @@ from alsriaz.core.dates import Day, parse_day
 from alsriaz.core.errors import RequestError
 from alsriaz.core.foldin import fold_in
 from alsriaz.core.ids import Positions, parse_id
-from alsriaz.core.lists import Notice
+from alsriaz.core.lists import Notice, notices
 from alsriaz.core.ratings import PairPurchases, decay, rate
 from alsriaz.core.setting import shown
 from alsriaz.serving.wire import check_fields
@@ -47,7 +47,7 @@ def parse_history(given: Any, last_day: Day, most: int) -> list[Entry]:
         raise RequestError("bad_value", f"history is {shown(given)}, expected a list of purchases.", "history")
     if len(given) > most:
         raise RequestError("bad_value", f"history has {len(given)} entries, expected at most {most}.", "history")
-    return [_entry(value, f"history[{place}]", last_day) for place, value in enumerate(given)]
+    return [_entry(value, f"history[{number}]", last_day) for number, value in enumerate(given)]
 
 
 def stored(model: Model, customer: int | None) -> Bought:
@@ -65,41 +65,47 @@ def with_history(model: Model, bought: Bought, history: Sequence[Entry]) -> tupl
     positions = [model.catalogue.ids.position_of(entry.item) for entry in history]
     known = [(p, entry) for p, entry in zip(positions, history, strict=True) if p is not None]
     unknown = dict.fromkeys(entry.item for p, entry in zip(positions, history, strict=True) if p is None)
-    notices = [
-        Notice("unknown_item", f"Item {item!r} of the history was never sold: it is left out.") for item in unknown
-    ]
+    told = notices("unknown_item", "Item {} of the history was never sold: it is left out.", unknown)
     if not known:
-        return bought, notices
+        return bought, told
     ages = np.array([model.last_day - entry.day for _, entry in known], dtype=np.int32)
     old = bought.purchases
     items = np.concatenate([bought.items, np.array([position for position, _ in known], dtype=np.int64)])
-    unique, places = np.unique(items, return_inverse=True)
+    unique, which = np.unique(items, return_inverse=True)
     purchases = PairPurchases(
-        _summed(places, old.counts, np.ones(len(known), dtype=np.int32)).astype(np.int32),
-        _summed(places, old.quantities, np.array([entry.quantity for _, entry in known])),
-        _summed(places, old.decayed, decay(ages, model.spec.half_life_days)),
+        _summed(which, old.counts, np.ones(len(known), dtype=np.int32)).astype(np.int32),
+        _summed(which, old.quantities, np.array([entry.quantity for _, entry in known])),
+        _summed(which, old.decayed, decay(ages, model.spec.half_life_days)),
     )
-    return Bought(unique, purchases), notices
+    return Bought(unique, purchases), told
 
 
 def factors_from(model: Model, bought: Bought) -> npt.NDArray[np.float32]:
-    """Return the factors, shape (rank,), that ALS gives to a customer who bought this."""
+    """Return the factors, shape (rank,), that ALS gives to a customer who bought this.
+
+    Raises:
+        RequestError: the purchases are so many, or so large, that no factors follow from them.
+    """
     spec = model.spec
     ratings = rate(spec.ranking_type, bought.purchases, model.arrays.item_customers[bought.items])
-    return fold_in(
-        model.arrays.item_factors[bought.items],
-        ratings,
-        model.arrays.item_gram,
-        implicit=spec.implicit,
-        alpha=spec.alpha,
-        reg_param=spec.reg_param,
-        nonnegative=spec.nonnegative,
-    )
+    try:
+        return fold_in(
+            model.arrays.item_factors[bought.items],
+            ratings,
+            model.arrays.item_gram,
+            implicit=spec.implicit,
+            alpha=spec.alpha,
+            reg_param=spec.reg_param,
+            nonnegative=spec.nonnegative,
+        )
+    except ArithmeticError as error:
+        message = f"No factors follow from this history: {error}. Are its quantities those of one customer?"
+        raise RequestError("bad_value", message, "history") from None
 
 
-def _summed(places: Positions, first: npt.NDArray[Any], second: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    weights = np.concatenate([first, second]).astype(np.float64)
-    return np.bincount(places, weights=weights).astype(np.float64)
+def _summed(which: Positions, first: npt.NDArray[Any], second: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    values = np.concatenate([first, second]).astype(np.float64)
+    return np.bincount(which, weights=values).astype(np.float64)
 
 
 def _entry(value: Any, path: str, last_day: Day) -> Entry:
@@ -109,7 +115,7 @@ def _entry(value: Any, path: str, last_day: Day) -> Entry:
     if "item" not in value:
         raise RequestError("missing_field", f"{path} has no item, expected the id of what was bought.", f"{path}.item")
     item = _item(value["item"], f"{path}.item")
-    return Entry(item, _quantity(value.get("quantity", 1), path), _day(value.get("date"), path, last_day))
+    return Entry(item, _quantity(value.get("quantity"), path), _day(value.get("date"), path, last_day))
 
 
 def _item(value: Any, path: str) -> str:
@@ -120,6 +126,8 @@ def _item(value: Any, path: str) -> str:
 
 
 def _quantity(value: Any, path: str) -> float:
+    if value is None:
+        return 1.0
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST_QUANTITY:
         message = f"{path}.quantity is {shown(value)}, expected a number above 0, at most {MOST_QUANTITY:g}."
         raise RequestError("bad_value", message, f"{path}.quantity")

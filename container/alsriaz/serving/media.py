@@ -43,20 +43,21 @@ def answer_type(accept: str | None, default: str) -> str:
     if not accept or not accept.strip():
         return default
     ranges = [_split(part) for part in accept.split(",") if part.strip()]
+    refused = {_NAMES.get(name) for name, quality in ranges if quality == 0}
     for name, quality in sorted(ranges, key=lambda entry: -entry[1]):
-        if quality > 0 and (found := _match(name, default)):
-            return found
+        if quality > 0:
+            for found in _matches(name, default):
+                if found not in refused:
+                    return found
     raise RequestError("not_acceptable", f"Accept is {shown(accept)}, {_KNOWN}.")
 
 
-def _match(name: str, default: str) -> str | None:
-    if name == "*/*":
-        return default
-    if name == "application/*":
-        return default if default != CSV else JSON
-    if name == "text/*":
-        return CSV
-    return _NAMES.get(name)
+def _matches(name: str, default: str) -> list[str]:
+    """Return our types that lie in a media range, the default first."""
+    if name in _NAMES:
+        return [_NAMES[name]]
+    within = [media for media in (default, JSON, LINES, CSV) if name == "*/*" or f"{media.split('/')[0]}/*" == name]
+    return list(dict.fromkeys(within))
 
 
 def _split(part: str) -> tuple[str, float]:

@@ -1,6 +1,6 @@
 """Answers the records of a request from one model. Knows no transport."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,12 +10,12 @@ import numpy as np
 from alsriaz.core.artifact import Model
 from alsriaz.core.errors import CallerError, RequestError, RuleError
 from alsriaz.core.ids import Position, parse_id
-from alsriaz.core.lists import BoundRules, Layer, Notice, Pick, bind, make_layer, make_lists
+from alsriaz.core.lists import BoundRules, Notice, Pick, bind, make_layer, make_lists
 from alsriaz.core.ranking import FixedScorer, Scorer
 from alsriaz.core.rules import parse_rules
-from alsriaz.core.setting import nearest, shown
+from alsriaz.core.setting import nearest, shown, whole_number
 from alsriaz.serving.history import Bought, factors_from, parse_history, stored, with_history
-from alsriaz.serving.wire import Answer, Record, check_fields
+from alsriaz.serving.wire import Answer, Answered, Record, check_fields
 
 TASKS = ("recommend", "popular")
 RECOMMEND_FIELDS = ("task", "customer", "k", "include", "exclude", "history", "on_unknown")
@@ -42,16 +42,18 @@ class Recommender:
         self._catalogue = model.catalogue
         self._items = model.item_factors
         self._standing = make_layer(model.standing_rules, model.catalogue)
-        self._bound: dict[int, BoundRules] = {}
+        self._bound = bind([self._standing], model.catalogue)
+        self._popularity = model.arrays.item_customers.astype(np.float32)
 
     @cached_property
     def model_hash(self) -> str:
         """The short hash that answers carry."""
         return self._model.manifest.short_hash
 
-    def answers(self, records: Sequence[Record | RequestError]) -> list[Answer | CallerError]:
-        """Return for each record its answer, or the error that it met."""
-        return [record if isinstance(record, RequestError) else self._answer_or_error(record) for record in records]
+    def answers(self, records: Iterable[Record | RequestError]) -> Iterator[Answered]:
+        """Yield each record with its answer, or with the error that it met."""
+        for record in records:
+            yield record, record if isinstance(record, RequestError) else self._answer_or_error(record)
 
     def answer(self, record: Record) -> dict[str, Any]:
         """Return the answer to one record.
@@ -61,7 +63,7 @@ class Recommender:
                 for an error then.
             RuleError: the rules are malformed or can't be kept.
         """
-        task = record.get("task", "recommend")
+        task = task_of(record)
         if task == "recommend":
             return self._recommend(record)
         if task == "popular":
@@ -77,62 +79,60 @@ class Recommender:
 
     def _recommend(self, record: Record) -> dict[str, Any]:
         check_fields(record, RECOMMEND_FIELDS)
-        customer = _customer(record)
-        on_unknown = _on_unknown(record)
-        rules = self._rules(record)
+        customer, on_unknown, k, rules = _customer(record), _on_unknown(record), self._k(record), self._rules(record)
         position = None if customer is None else self._model.customer_ids.position_of(customer)
-        bought, source, notices = self._bought(record, position)
+        history = record.get("history")
+        source = "popular" if position is None else "model"
+        notices: list[Notice] = []
+        bought: Bought | None = None
+        if rules.purchased or history is not None:
+            bought = stored(self._model, position)
+        if bought is not None and history is not None:
+            entries = parse_history(history, self._model.last_day, self._limits.most_history)
+            joined, notices = with_history(self._model, bought, entries)
+            source, bought = source if joined is bought else "history", joined
         if source == "popular" and on_unknown == "error":
-            raise RequestError("unknown_customer", f"Customer {shown(customer)} is not in the model.", "customer")
-        picks, more = self._list(self._scorer(position, bought, source), rules, bought, source)
+            raise _unknown(customer)
+        picks, more = self._list(self._scorer(position, bought, source), k, rules, bought, source)
         return self._body(picks, source, [*notices, *rules.notices, *more], {"customer": customer})
 
     def _popular(self, record: Record) -> dict[str, Any]:
         check_fields(record, POPULAR_FIELDS)
-        rules = self._rules(record)
+        k, rules = self._k(record), self._rules(record)
         if (record.get("exclude") or {}).get("purchased"):
             message = "exclude.purchased needs a customer, and task popular has none: leave it out."
             raise RuleError("exclude.purchased", message)
-        bought = stored(self._model, None)
-        picks, more = self._list(self._scorer(None, bought, "popular"), rules, bought, "popular")
+        nothing = stored(self._model, None)
+        picks, more = self._list(self._scorer(None, nothing, "popular"), k, rules, nothing, "popular")
         return self._body(picks, "popular", [*rules.notices, *more], {})
 
-    def _bought(self, record: Record, position: Position | None) -> tuple[Bought, str, list[Notice]]:
-        """Return what the customer bought, where scores come from, and what to warn of."""
-        bought = stored(self._model, position)
-        source = "popular" if position is None else "model"
-        if record.get("history") is None:
-            return bought, source, []
-        history = parse_history(record["history"], self._model.last_day, self._limits.most_history)
-        joined, notices = with_history(self._model, bought, history)
-        return joined, source if joined is bought else "history", notices
-
-    def _scorer(self, position: Position | None, bought: Bought, source: str) -> Scorer:
-        if source == "popular":
-            return FixedScorer(self._model.arrays.item_customers.astype(np.float32))
-        if source == "history" or position is None:
+    def _scorer(self, position: Position | None, bought: Bought | None, source: str) -> Scorer:
+        if source == "history" and bought is not None:
             return self._items.scorer(factors_from(self._model, bought)[None, :])
-        return self._items.scorer(self._model.arrays.customer_factors[position : position + 1])
+        if source == "model" and position is not None:
+            return self._items.scorer(self._model.arrays.customer_factors[position : position + 1])
+        return FixedScorer(self._popularity)
 
-    def _list(self, scorer: Scorer, rules: BoundRules, bought: Bought, source: str) -> tuple[list[Pick], list[Notice]]:
+    def _list(
+        self, scorer: Scorer, k: int, rules: BoundRules, bought: Bought | None, source: str
+    ) -> tuple[list[Pick], list[Notice]]:
         reason = "popular" if source == "popular" else "model"
-        return make_lists(scorer, rules, self._catalogue, [bought.items], reason)[0]
+        purchased = None if bought is None else [bought.items]
+        return make_lists(scorer, k, rules, self._catalogue, purchased, reason)[0]
 
     def _rules(self, record: Record) -> BoundRules:
-        k = self._k(record)
         if record.get("include") is None and record.get("exclude") is None:
-            if k not in self._bound:
-                self._bound[k] = bind([self._standing], self._catalogue, k)
-            return self._bound[k]
-        layers: list[Layer] = [self._standing, make_layer(parse_rules(record, self._limits.most_ids), self._catalogue)]
-        return bind(layers, self._catalogue, k)
+            return self._bound
+        layer = make_layer(parse_rules(record, self._limits.most_ids), self._catalogue)
+        return bind([self._standing, layer], self._catalogue)
 
     def _k(self, record: Record) -> int:
-        k = record.get("k", self._model.spec.reco_item)
-        if isinstance(k, float) and k.is_integer():
-            k = int(k)
-        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= self._limits.most_k:
-            message = f"k is {shown(k)}, expected a whole number from 1 to {self._limits.most_k}."
+        value = record.get("k")
+        if value is None:
+            return min(self._model.spec.reco_item, self._limits.most_k)
+        k = whole_number(value)
+        if k is None or not 1 <= k <= self._limits.most_k:
+            message = f"k is {shown(value)}, expected a whole number from 1 to {self._limits.most_k}."
             raise RequestError("bad_value", message, "k")
         return k
 
@@ -150,6 +150,19 @@ class Recommender:
         return body
 
 
+def task_of(record: Record) -> Any:
+    """Return the task that a record names, whether there is such a one or not."""
+    task = record.get("task")
+    return "recommend" if task is None else task
+
+
+def _unknown(customer: str | None) -> RequestError:
+    if customer is None:
+        message = "There is neither a known customer nor a history with a known item."
+        return RequestError("unknown_customer", message, "history")
+    return RequestError("unknown_customer", f"Customer {shown(customer)} is not in the model.", "customer")
+
+
 def _customer(record: Record) -> str | None:
     value = record.get("customer")
     if value is None:
@@ -164,7 +177,9 @@ def _customer(record: Record) -> str | None:
 
 
 def _on_unknown(record: Record) -> str:
-    value = record.get("on_unknown", "popular")
+    value = record.get("on_unknown")
+    if value is None:
+        return "popular"
     if value not in ON_UNKNOWN:
         raise RequestError("bad_value", f'on_unknown is {shown(value)}, expected "popular" or "error".', "on_unknown")
     return str(value)

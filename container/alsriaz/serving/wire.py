@@ -7,11 +7,13 @@ by its error, so that answers stay paired with what was asked.
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from alsriaz.core.errors import CallerError, RequestError, RuleError
+from alsriaz.core.ids import parse_id
+from alsriaz.core.json_file import no_repeats
 from alsriaz.core.setting import nearest, shown
 from alsriaz.serving.media import CSV, JSON, LINES
 
@@ -31,12 +33,13 @@ STATUS = {
     "too_large": 413,
     "unsupported_media_type": 415,
     "internal": 500,
-    "unavailable": 503,
 }
-"""Every error code that a client can meet, and its HTTP status. docs/http-api.md explains each."""
+"""Every error code of the application and its status; nginx.conf has those of nginx, docs/http-api.md all."""
 
 Record = Mapping[str, Any]
 Answer = Mapping[str, Any]
+Answered = tuple[Record | RequestError, Answer | CallerError]
+"""A record, or why it could not be read, with its answer, or with the error that it met."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,12 @@ class Request:
     """The records of one body, each with the error that kept it from being read in its place.
 
     Attributes:
-        records: at least one.
+        records: at least one; can be gone through again. Lines are read as they come up, so that a long body takes no
+            more memory than its text.
         batch: False for a single JSON object, whose error is the response's status.
     """
 
-    records: Sequence[Record | RequestError]
+    records: Iterable[Record | RequestError]
     batch: bool
 
 
@@ -58,34 +62,44 @@ def decode(body: bytes, media: str) -> Request:
     Raises:
         RequestError: the body as a whole can't be read.
     """
-    if not body.strip():
-        raise RequestError("empty_body", "The body is empty, expected at least one record.")
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RequestError("bad_encoding", f"The body is not UTF-8: byte {error.start} can't be read.") from None
+    if not text or text.isspace():
+        raise RequestError("empty_body", "The body is empty, expected at least one record.")
     if media == JSON:
         return _decode_json(text)
-    lines = text.removesuffix("\n").split("\n")
     if media == LINES:
-        return Request([_decode_line(line) for line in lines], batch=True)
-    return Request(_decode_csv(lines), batch=True)
+        return Request(_Lines(text, 0, _decode_line), batch=True)
+    return Request(_decode_csv(text), batch=True)
 
 
-def encode(answers: Sequence[Answer | CallerError], request: Request, media: str) -> bytes:
-    """Return the body that answers `request`, of type JSON, LINES or CSV. Lines are joined, not ended, by a newline."""
+def encode(answers: Iterable[Answered], request: Request, media: str) -> Iterator[bytes]:
+    """Yield the body that answers `request`, of type JSON, LINES or CSV, in pieces, as its records are answered.
+
+    Lines are joined, not ended, by a newline.
+    """
     if media == CSV:
-        pairs = zip(request.records, answers, strict=True)
-        return "\n".join(_csv_line(record, answer) for record, answer in pairs).encode()
-    values = [error_body(answer) if isinstance(answer, CallerError) else answer for answer in answers]
-    if media == LINES:
-        return "\n".join(_json_text(value) for value in values).encode()
-    return _json_text({"predictions": values} if request.batch else values[0]).encode()
+        yield from _joined((_csv_line(record, answer) for record, answer in answers), b"\n")
+        return
+    values = (_json_bytes(error_body(a) if isinstance(a, CallerError) else a) for _, a in answers)
+    if media == LINES or not request.batch:
+        yield from _joined(values, b"\n")
+        return
+    yield b'{"predictions":['
+    yield from _joined(values, b",")
+    yield b"]}"
 
 
 def error_body(error: CallerError) -> dict[str, dict[str, str | None]]:
     """Return the JSON object that tells a client of an error."""
     return {"error": {"code": error_code(error), "message": str(error), "field": getattr(error, "field", None)}}
+
+
+def error_text(error: CallerError) -> bytes:
+    """Return the body of a response that is an error."""
+    return _json_bytes(error_body(error))
 
 
 def error_code(error: CallerError) -> str:
@@ -103,6 +117,23 @@ def check_fields(record: Record, known: Sequence[str], path: str = "") -> None:
             raise RequestError("unknown_field", message, f"{path}.{name[:80]}" if path else name[:80])
 
 
+class _Lines:
+    """The lines of a text from `start` on, each decoded when its turn comes. A newline at the end ends the last one."""
+
+    def __init__(self, text: str, start: int, decode_line: Callable[[str], Record | RequestError]) -> None:
+        self._text = text
+        self._start = start
+        self._decode_line = decode_line
+
+    def __iter__(self) -> Iterator[Record | RequestError]:
+        start = self._start
+        while start < len(self._text):
+            end = self._text.find("\n", start)
+            end = len(self._text) if end < 0 else end
+            yield self._decode_line(self._text[start:end])
+            start = end + 1
+
+
 def _decode_json(text: str) -> Request:
     value = _parse_json(text)
     if not isinstance(value, dict):
@@ -118,9 +149,14 @@ def _decode_json(text: str) -> Request:
     return Request([_as_record(instance) for instance in instances], batch=True)
 
 
+_BLANK_JSON = RequestError("bad_json", "The line is blank, expected a JSON object.")
+_BLANK_CSV = RequestError("bad_csv", "The line is blank, expected a customer id.")
+_NOT_AN_OBJECT = RequestError("bad_json", "The record is no JSON object.")
+
+
 def _decode_line(line: str) -> Record | RequestError:
-    if not line.strip():
-        return RequestError("bad_json", "The line is blank, expected a JSON object.")
+    if not line or line.isspace():
+        return _BLANK_JSON
     try:
         return _as_record(_parse_json(line))
     except RequestError as error:
@@ -128,58 +164,71 @@ def _decode_line(line: str) -> Record | RequestError:
 
 
 def _as_record(value: Any) -> Record | RequestError:
-    return value if isinstance(value, dict) else RequestError("bad_json", f"{shown(value)} is no JSON object.")
+    return value if isinstance(value, dict) else _NOT_AN_OBJECT
 
 
 def _parse_json(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=no_repeats)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise RequestError("bad_json", f"This is not JSON: {error.msg} at {where}.") from None
     except RecursionError:
         raise RequestError("bad_json", "This JSON is nested too deeply.") from None
     except ValueError as error:
-        raise RequestError("bad_json", f"This is not JSON that can be read: {shown(str(error))}.") from None
+        raise RequestError("bad_json", f"This is not JSON that can be read: {str(error)[:200]}") from None
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is no JSON number.")
 
 
-def _decode_csv(lines: list[str]) -> list[Record | RequestError]:
+def _decode_csv(text: str) -> Iterable[Record | RequestError]:
     """Return a record for each line, which holds one customer id and nothing else."""
-    records = [_decode_csv_line(line) for line in lines]
-    if records[0] == {"customer": "customer"}:
-        del records[0]
-    if not records:
+    first, newline, rest = text.partition("\n")
+    if _decode_csv_line(first) != {"customer": "customer"}:
+        return _Lines(text, 0, _decode_csv_line)
+    if not rest:
         raise RequestError("empty_body", "The body holds only the header, expected a customer id on each line.")
-    return records
+    return _Lines(text, len(first) + len(newline), _decode_csv_line)
 
 
 def _decode_csv_line(line: str) -> Record | RequestError:
+    if not line or line.isspace():
+        return _BLANK_CSV
     try:
         cells = next(csv.reader([line.removesuffix("\r")], strict=True), [])
     except csv.Error as error:
         return RequestError("bad_csv", f"The line is no CSV: {error}.")
     if len(cells) != 1 or not cells[0].strip():
         return RequestError("bad_csv", f"The line {shown(line)} has {len(cells)} values, expected one customer id.")
-    return {"customer": cells[0]}
+    return {"customer": cells[0].strip()}
 
 
-def _csv_line(record: Record | RequestError, answer: Answer | CallerError) -> str:
-    """Return ``customer,item_1,...,item_k``; of a failed record ``customer,`` alone."""
-    if isinstance(answer, CallerError):
-        customer = "" if isinstance(record, RequestError) else record.get("customer", "")
-        return _csv_text([customer if isinstance(customer, str | int) else "", ""])
-    return _csv_text([answer["customer"] or "", *(entry["item"] for entry in answer["recommendations"])])
+def _csv_line(record: Record | RequestError, answer: Answer | CallerError) -> bytes:
+    """Return ``customer,item_1,...,item_k``; of a failed record ``customer,`` alone, where its customer is an id."""
+    if not isinstance(answer, CallerError):
+        return _csv_bytes([answer["customer"] or "", *(entry["item"] for entry in answer["recommendations"])])
+    try:
+        customer = "" if isinstance(record, RequestError) else parse_id(record.get("customer"))
+    except ValueError:
+        customer = ""
+    return _csv_bytes([customer, ""])
 
 
-def _csv_text(cells: list[Any]) -> str:
+def _csv_bytes(cells: list[str]) -> bytes:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue().removesuffix("\n").encode()
 
 
-def _json_text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def _json_bytes(value: Any) -> bytes:
+    """Return a value as JSON. A lone surrogate, which only an error can quote, becomes its JSON escape again."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
+        errors="backslashreplace"
+    )
+
+
+def _joined(pieces: Iterable[bytes], separator: bytes) -> Iterator[bytes]:
+    for number, piece in enumerate(pieces):
+        yield separator + piece if number else piece

@@ -116,7 +116,7 @@ class _Tally:
 
     def add(self, scorer: Scorer, wanted: list[Positions], barred: list[Positions] | None) -> None:
         """Rank for the customers of `scorer` and compare with what they wanted."""
-        for ranked, right in zip(best(scorer, K, barred=barred), wanted, strict=True):
+        for ranked, right in zip(best(scorer, K, row_barred=barred), wanted, strict=True):
             hits = np.isin(ranked.positions, right)
             gain = float(_DISCOUNTS[: len(hits)][hits].sum())
             found = int(np.count_nonzero(hits))

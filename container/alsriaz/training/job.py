@@ -14,7 +14,6 @@ from alsriaz.core.dates import day_text
 from alsriaz.core.errors import RuleError, SpecError
 from alsriaz.core.json_file import read_object
 from alsriaz.core.layout import Layout
-from alsriaz.core.lists import check_fits
 from alsriaz.core.model_writer import writing_model
 from alsriaz.core.rules import NO_RULES, Rules, parse_standing_rules
 from alsriaz.core.spec import Spec, read_spec
@@ -76,10 +75,15 @@ def _standing_rules(layout: Layout, spec: Spec) -> Rules:
         return NO_RULES
     try:
         rules = parse_standing_rules(read_object(path))
-        check_fits(rules.include_items, rules.new or 0, spec.reco_item)
+        if len(rules.include_items) > spec.reco_item:
+            raise RuleError("include.items", _too_many(rules, spec))
     except RuleError as error:
         raise SpecError(f"{path.name}: {error}") from None
     return rules
+
+
+def _too_many(rules: Rules, spec: Spec) -> str:
+    return f"include.items has {len(rules.include_items)} items that must appear, but reco_item is {spec.reco_item}."
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import numpy as np
 
 from alsriaz.core.artifact import ModelArrays
 from alsriaz.core.errors import CallerError
-from alsriaz.core.foldin import gram
+from alsriaz.core.foldin import LARGEST_FACTOR, gram
 from alsriaz.core.ids import pack_ids
 from alsriaz.core.ratings import rate
 from alsriaz.core.spec import Spec
@@ -22,7 +22,7 @@ def rating_matrix(pairs: Pairs, spec: Spec) -> RatingMatrix:
 def check_factors(factors: Factors) -> None:
     """Raise CallerError where ALS ran off: factors that are no numbers, or too large to multiply."""
     largest = max(float(np.abs(side).max()) for side in (factors.customers, factors.items))
-    if not largest < 1e15:  # also where it is NaN
+    if not largest < LARGEST_FACTOR:  # also where it is NaN
         raise CallerError(
             f"ALS gave factors as large as {largest:g}: the ratings are too large for this spec. "
             "Raise reg_param, lower alpha, set max_quantity, or choose ranking_type count."

@@ -63,13 +63,14 @@ def write_recommendations(path: Path, copy: Path, model: Model, progress: Progre
 
 
 def _lists(model: Model, progress: Progress) -> Iterator[tuple[str, list[tuple[str, Any, str]]]]:
-    rules = bind([make_layer(model.standing_rules, model.catalogue)], model.catalogue, model.spec.reco_item)
+    rules = bind([make_layer(model.standing_rules, model.catalogue)], model.catalogue)
     n_customers = len(model.customer_ids)
     size = min(model.spec.group_size, max(1, _SCORES_AT_ONCE // len(model.catalogue.ids)))
     for start in range(0, n_customers, size):
         rows = range(start, min(start + size, n_customers))
         scorer = model.item_factors.scorer(model.arrays.customer_factors[rows.start : rows.stop])
-        purchased = [model.purchased(row) for row in rows]
-        for row, (picks, _) in zip(rows, make_lists(scorer, rules, model.catalogue, purchased), strict=True):
+        purchased = [model.purchased(row) for row in rows] if rules.purchased else None
+        lists = make_lists(scorer, model.spec.reco_item, rules, model.catalogue, purchased)
+        for row, (picks, _) in zip(rows, lists, strict=True):
             yield model.customer_ids.id_at(row), [(p.item, "" if p.score is None else p.score, p.reason) for p in picks]
         progress(f"recommending, {rows.stop:,} of {n_customers:,} customers")
