@@ -39,7 +39,7 @@ def test_every_task_and_field_stands_in_the_docs() -> None:
 
 def test_every_warning_stands_in_the_docs() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "container").rglob("*.py"))
-    codes = set(re.findall(r'Notice\("(\w+)"', source))
+    codes = set(re.findall(r'[Nn]otices?\(\s*"(\w+)"', source))
     assert codes
     table = HTTP_API.split("## Warnings")[1].split("## Errors")[0]
     assert codes == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))

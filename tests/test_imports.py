@@ -14,7 +14,7 @@ PACKAGE = CONTAINER / "alsriaz"
 MAY_IMPORT: dict[str, set[str]] = {
     "core": {"alsriaz.core", "numpy"},
     "training": {"alsriaz", "alsriaz.core", "alsriaz.training", "numpy", "pyarrow"},
-    "training/engines/spark.py": {"alsriaz.core", "alsriaz.training", "numpy", "pyarrow", "pyspark"},
+    "training/engines/spark.py": {"alsriaz.core", "alsriaz.training", "numpy", "pyarrow", "pyspark", "py4j"},
     "serving": {"alsriaz.core", "alsriaz.serving", "numpy"},
     "predictor.py": {"alsriaz.core", "alsriaz.serving", "flask", "werkzeug"},
     "wsgi.py": {"alsriaz.core", "alsriaz.serving", "alsriaz.predictor", "flask"},

@@ -172,6 +172,17 @@ def test_ping_is_answered_while_one_worker_is_at_a_long_request(server: Server, 
         assert long.result().status == 200
 
 
+def test_ping_is_answered_while_every_thread_is_at_a_long_request(tmp_path: Path) -> None:
+    environ = {"ALSRIAZ_WORKERS": "1", "ALSRIAZ_THREADS": "2", "ALSRIAZ_TIMEOUT_SECONDS": "60"}
+    with tiny_server(tmp_path, environ) as server, ThreadPoolExecutor() as pool:
+        before = running_requests(tmp_path)
+        long = [pool.submit(server.request, "GET", "/wait?6") for _ in range(2)]
+        until(lambda: running_requests(tmp_path) == before + 2)
+        assert server.request("GET", "/ping").status == 200
+        assert not any(request.done() for request in long), "it was answered though nobody was free to"
+        assert [request.result().status for request in long] == [200, 200]
+
+
 def test_overdue_request_is_a_504_in_json_and_its_worker_is_replaced(server: Server) -> None:
     worker = server.request("POST", "/length").json()["worker"]
     answer = server.request("GET", "/wait?1000")

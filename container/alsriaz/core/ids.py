@@ -17,7 +17,7 @@ Position = NewType("Position", int)
 Positions = npt.NDArray[np.int64]
 
 MOST_BYTES = 256
-FORBIDDEN = "\0\r\n"
+FORBIDDEN = frozenset("\0\r\n")
 """No id holds these: ids stand in lines of text, one a line."""
 
 
@@ -36,7 +36,7 @@ def parse_id(value: Any) -> str:
         size = len(text.encode())
     except UnicodeEncodeError:
         raise ValueError("expected an id in Unicode text, without lone surrogates") from None
-    if any(character in text for character in FORBIDDEN):
+    if not FORBIDDEN.isdisjoint(text):
         raise ValueError("expected an id on one line, without NUL")
     if size > MOST_BYTES:
         raise ValueError(f"expected an id of at most {MOST_BYTES} UTF-8 bytes, this one has {size}")

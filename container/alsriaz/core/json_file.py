@@ -25,7 +25,10 @@ def read_object(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise SpecError(f"{path.name} is nested too deeply.") from None
     except ValueError as error:
-        raise SpecError(f"{path.name}: {error}") from None
+        told = "it has a number of thousands of digits." if "digits" in str(error) else str(error)
+        raise SpecError(f"{path.name}: {told}") from None
+    except OSError as error:
+        raise SpecError(f"{path.name} can't be read: {error.strerror}.") from None
     if not isinstance(value, dict):
         raise SpecError(f"{path.name} holds {shown(value)}, expected a JSON object.")
     return value

@@ -98,6 +98,7 @@ class Layout:
 
     def _only_one(self, name: str, *channels: str) -> Path | None:
         folders = [self.input_config, *(self.input_data / channel for channel in (*channels, *TRAINING_CHANNELS))]
+        folders.append(self.input_data)  # the training channel's root where sales lie straight in it
         found = [folder / name for folder in folders if (folder / name).is_file()]
         if len(found) > 1:
             places = " and ".join(self.shown(path) for path in found)
@@ -119,8 +120,11 @@ class Layout:
             others = _names(path for path in channels[0].rglob("*") if path.is_file())
             return f"Channel '{channels[0].name}' holds no sales data: {expected}, found {others}."
         if not self.input_data.is_dir():
-            return f"There is no folder {self.shown(self.input_data)}: give the job a channel named 'training'."
-        found = _names(self.input_data.iterdir())
+            return (
+                f"There is no folder {self.shown(self.input_data)} in {self.root}: give the job a channel named "
+                "'training', or set ALSRIAZ_ML_ROOT to the folder that holds input/."
+            )
+        found = _names(path for path in self.input_data.rglob("*") if path.is_file())
         return f"There is no channel 'training' in {self.shown(self.input_data)}: {expected} there, found {found}."
 
 
@@ -130,14 +134,25 @@ def is_sales_name(name: str) -> bool:
 
 
 def _sales_below(folder: Path) -> Iterator[Path]:
-    """Yield the sales files below `folder`, leaving out whatever lies in a hidden folder (Spark's _temporary)."""
-    for entry in folder.iterdir():
-        if entry.name.startswith((".", "_")):
-            continue
-        if entry.is_dir():
-            yield from _sales_below(entry)
-        elif is_sales_name(entry.name):
-            yield entry
+    """Yield the sales files below `folder`, each once whatever links lead to it.
+
+    What lies in a hidden folder (Spark's _temporary) is left out.
+    """
+    seen: set[tuple[int, int]] = set()
+    waiting = [folder]
+    while waiting:
+        for entry in sorted(waiting.pop().iterdir()):
+            if entry.name.startswith((".", "_")):
+                continue
+            if entry.is_dir() or (is_sales_name(entry.name) and entry.is_file()):
+                status = entry.stat()
+                if (status.st_dev, status.st_ino) in seen:
+                    continue
+                seen.add((status.st_dev, status.st_ino))
+                if entry.is_dir():
+                    waiting.append(entry)
+                else:
+                    yield entry
 
 
 def _names(paths: Iterable[Path], most: int = 5) -> str:

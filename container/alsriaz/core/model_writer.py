@@ -17,9 +17,8 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from alsriaz.core.artifact import ModelArrays, verify_model
-from alsriaz.core.errors import ModelError
 from alsriaz.core.layout import RULES_NAME
-from alsriaz.core.manifest import FORMAT, MANIFEST_NAME, Manifest, manifest_text, read_manifest
+from alsriaz.core.manifest import FORMAT, MANIFEST_NAME, Manifest, manifest_text
 from alsriaz.core.rules import NO_RULES, Rules, rules_as_json
 
 _STAGING = ".unfinished"
@@ -55,13 +54,14 @@ class ModelWriter:
         with self._file(MANIFEST_NAME) as stream:
             stream.write(manifest_text(values).encode())
         del self._files[MANIFEST_NAME]
+        manifest = verify_model(self._staging)
         self._remove_old()
         for name in self._files:
             (self._staging / name).replace(self._folder / name)
         _sync_folder(self._folder)
         (self._staging / MANIFEST_NAME).replace(self._folder / MANIFEST_NAME)
         _sync_folder(self._folder)
-        return verify_model(self._folder)
+        return manifest
 
     def discard(self) -> None:
         """Remove what was written, unless the model is complete."""
@@ -80,15 +80,10 @@ class ModelWriter:
         self._files[name] = {"bytes": hashing.size, "sha256": hashing.digest.hexdigest()}
 
     def _remove_old(self) -> None:
-        """Remove a model that a former run left, its manifest first, so that it is never taken for whole."""
-        try:
-            old = read_manifest(self._folder)
-        except ModelError:
-            (self._folder / MANIFEST_NAME).unlink(missing_ok=True)
-            return
-        (self._folder / MANIFEST_NAME).unlink()
-        for name in old.files:
-            (self._folder / name).unlink(missing_ok=True)
+        """Remove a model that a former run left, of any version, its manifest first: it is never taken for whole."""
+        (self._folder / MANIFEST_NAME).unlink(missing_ok=True)
+        for path in [*self._folder.glob("*.npy"), self._folder / RULES_NAME]:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -130,8 +130,11 @@ def optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _number(value: Any) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError
-    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,30}\s*", value, re.ASCII):
-        return int(value)  # not by way of a float: a seed has 64 bits
+    if isinstance(value, str):
+        if re.fullmatch(r"\s*[+-]?\d{1,30}\s*", value, re.ASCII):
+            return int(value)  # not by way of a float: a seed has 64 bits
+        if "_" in value:
+            raise ValueError  # Python would take 1_0 for 10
     number = value if isinstance(value, int) else float(value)
     if not math.isfinite(number):
         raise ValueError

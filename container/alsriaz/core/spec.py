@@ -14,6 +14,7 @@ from typing import Any
 
 from alsriaz.core.dates import Day, day_text, parse_day
 from alsriaz.core.errors import SpecError
+from alsriaz.core.ids import parse_id
 from alsriaz.core.json_file import read_object
 from alsriaz.core.setting import Setting, boolean, choice, nearest, optional, real, shown, whole
 
@@ -72,15 +73,16 @@ def _retention_date(value: Any) -> Day:
 
 
 def _ids(value: Any) -> tuple[str, ...]:
+    if value in (None, ""):
+        return ()
     if not isinstance(value, list):
         raise ValueError
-    for entry in value:
-        if isinstance(entry, bool) or not isinstance(entry, int | str) or not str(entry).strip():
-            raise ValueError
-    return tuple(dict.fromkeys(str(entry).strip() for entry in value))
+    return tuple(dict.fromkeys(parse_id(entry) for entry in value))
 
 
 def _columns(value: Any) -> dict[str, str | int]:
+    if value in (None, ""):
+        return {}
     if not isinstance(value, dict) or not value.keys() <= set(COLUMNS):
         raise ValueError
     for column in value.values():
@@ -89,7 +91,9 @@ def _columns(value: Any) -> dict[str, str | int]:
     return dict(value)
 
 
-def _delimiter(value: Any) -> str:
+def _delimiter(value: Any) -> str | None:
+    if value in (None, "", "null", "none", "None"):
+        return None
     if value not in (",", "|", ";", "\t", "\\t"):
         raise ValueError
     return "\t" if value == "\\t" else str(value)
@@ -107,8 +111,8 @@ SETTINGS = (
     ),
     Setting(
         "half_life_days",
-        real(0, 36_500, above_low=True),
-        "a number of days above 0, at most 36500",
+        real(0.001, 36_500),
+        "a number of days from 0.001 to 36500",
         90.0,
         "For `recency`: the age at which a purchase counts half.",
     ),
@@ -200,7 +204,7 @@ SETTINGS = (
     Setting("engine", choice("spark"), "spark", "spark", "Which engine fits the factors."),
     Setting(
         "delimiter",
-        optional(_delimiter),
+        _delimiter,
         "one of , | ; and tab",
         None,
         "What separates the columns of a CSV file; detected without it.",

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import alsriaz
-from alsriaz.core.artifact import open_model
+from alsriaz.core.artifact import Model
 from alsriaz.core.dates import day_text
 from alsriaz.core.errors import RuleError, SpecError
 from alsriaz.core.json_file import read_object
 from alsriaz.core.layout import Layout
+from alsriaz.core.manifest import Manifest
 from alsriaz.core.model_writer import writing_model
 from alsriaz.core.rules import NO_RULES, Rules, parse_standing_rules
 from alsriaz.core.spec import Spec, read_spec
@@ -27,6 +28,8 @@ from alsriaz.training.sales.purchases import Purchases
 from alsriaz.training.sales.reading import read_purchases
 from alsriaz.training.sales.refusals import Refusals
 from alsriaz.training.window import Window, find_window
+
+NO_MANIFEST = Manifest({}, "")  # of a model that is not finished yet
 
 
 def run(layout: Layout, log: Log) -> None:
@@ -59,14 +62,14 @@ def run(layout: Layout, log: Log) -> None:
         factors, blocks = _fit(engine, pairs, spec, log)
         arithmetic = engine.arithmetic
     facts = _facts(spec, refusals, window, pairs, blocks, arithmetic, evaluation.get("metrics", {}))
-    with writing_model(layout.model) as writer:
-        writer.write(model_arrays(pairs, purchases, factors), rules)
-        manifest = writer.finish(facts)
-    log.say(f"model {manifest.short_hash} is in {layout.shown(layout.model)}/, read back and verified")
     output = layout.output_data / "output.csv"
-    model = open_model(layout.model)
-    written = write_recommendations(output, layout.output / "output.csv", model, lambda text: None)
-    log.say(f"{written:,} recommendations for {pairs.n_customers:,} customers are in {layout.shown(output)}")
+    with writing_model(layout.model) as writer:
+        writer.write(arrays := model_arrays(pairs, purchases, factors), rules)
+        model = Model(arrays, NO_MANIFEST, spec, window.last, rules)
+        written = write_recommendations(output, layout.output / "output.csv", model, log.say)
+        log.say(f"{written:,} recommendations for {pairs.n_customers:,} customers are in {layout.shown(output)}")
+        manifest = writer.finish(facts)  # last: whoever finds a model finds all that belongs to it
+    log.say(f"model {manifest.short_hash} is in {layout.shown(layout.model)}/, read back and verified")
 
 
 def _standing_rules(layout: Layout, spec: Spec) -> Rules:

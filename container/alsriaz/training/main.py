@@ -15,8 +15,12 @@ from alsriaz.training.log import Log
 DONE, CALLER, DEFECT = 0, 1, 2
 _CALLERS_ERRNOS = {
     errno.ENOSPC: "there is no space left: give the job a larger volume",
+    errno.EDQUOT: "the quota is used up: give the job a larger volume",
     errno.EROFS: "the file system is read-only: mount it writable",
-    errno.EACCES: "permission is denied: run as a user who may write there",
+    errno.EACCES: "permission is denied: run as a user who may read the input and write model/ and output/",
+    errno.EPERM: "the operation is not permitted: run as a user who may read the input and write model/ and output/",
+    errno.ENOTDIR: "a file stands where a folder is expected",
+    errno.EISDIR: "a folder stands where a file is expected",
 }
 
 
@@ -43,12 +47,20 @@ def main() -> int:
         return CALLER
     except Exception as error:  # noqa: BLE001 - the process boundary: whatever it is, the caller gets a sentence
         if isinstance(error, OSError) and error.errno in _CALLERS_ERRNOS:
-            _fail(layout.failure, f"Can't write {error.filename}: {_CALLERS_ERRNOS[error.errno]}.", "")
+            where = layout.shown(Path(error.filename)) if isinstance(error.filename, str) else "a file of the job"
+            _fail(layout.failure, f"Can't use {where}: {_CALLERS_ERRNOS[error.errno]}.", "")
             return CALLER
-        sentence = f"alsriaz has a defect, please report it: {type(error).__name__}: {error}"
-        _fail(layout.failure, sentence, traceback.format_exc())
+        _fail(layout.failure, *_defect(error))
         return DEFECT
     return DONE
+
+
+def _defect(error: Exception) -> tuple[str, str]:
+    """Return the sentence and the traceback for a defect of ours; an error may even fail to say what it is."""
+    try:
+        return f"alsriaz has a defect, please report it: {type(error).__name__}: {error}", traceback.format_exc()
+    except Exception:  # noqa: BLE001 - the same boundary
+        return f"alsriaz has a defect, please report it: {type(error).__name__}", ""
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
@@ -59,9 +71,10 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 def _fail(path: Path, sentence: str, trace: str) -> None:
     """Say why the job failed, on standard error and in the failure file, of which SageMaker keeps 1,024 characters."""
-    print(f"error: {sentence}\n{trace}".rstrip(), file=sys.stderr, flush=True)
+    told = f"error: {sentence}\n{trace}".rstrip()
+    print(told.encode(errors="backslashreplace").decode(), file=sys.stderr, flush=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{sentence}\n{trace}".rstrip() + "\n", encoding="utf-8")
+        path.write_text(f"{sentence}\n{trace}".rstrip() + "\n", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         print(f"error: {path.name} could not be written: {error.strerror}", file=sys.stderr, flush=True)

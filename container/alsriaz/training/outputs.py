@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from alsriaz.training.engines import Progress
 from alsriaz.training.sales.refusals import Refusals, RejectedRow
 
 OUTPUT_COLUMNS = ("customer", "place", "item", "score", "reason")
+PROGRESS_SECONDS = 5
 _SCORES_AT_ONCE = 1 << 24  # 64 MB of float32
 
 
@@ -64,7 +66,7 @@ def write_recommendations(path: Path, copy: Path, model: Model, progress: Progre
 
 def _lists(model: Model, progress: Progress) -> Iterator[tuple[str, list[tuple[str, Any, str]]]]:
     rules = bind([make_layer(model.standing_rules, model.catalogue)], model.catalogue)
-    n_customers = len(model.customer_ids)
+    n_customers, told = len(model.customer_ids), time.monotonic()
     size = min(model.spec.group_size, max(1, _SCORES_AT_ONCE // len(model.catalogue.ids)))
     for start in range(0, n_customers, size):
         rows = range(start, min(start + size, n_customers))
@@ -73,4 +75,6 @@ def _lists(model: Model, progress: Progress) -> Iterator[tuple[str, list[tuple[s
         lists = make_lists(scorer, model.spec.reco_item, rules, model.catalogue, purchased)
         for row, (picks, _) in zip(rows, lists, strict=True):
             yield model.customer_ids.id_at(row), [(p.item, "" if p.score is None else p.score, p.reason) for p in picks]
-        progress(f"recommending, {rows.stop:,} of {n_customers:,} customers")
+        if time.monotonic() - told > PROGRESS_SECONDS:
+            told = time.monotonic()
+            progress(f"recommending, {rows.stop:,} of {n_customers:,} customers")

@@ -13,6 +13,9 @@ from alsriaz.training.window import Window
 
 Codes = npt.NDArray[np.int32]
 
+ROUNDING = 1e-12
+"""0.1 + 0.2 - 0.3 is not quite 0: what is returned whole leaves at most this share of what was moved."""
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -83,7 +86,8 @@ def pair_up(purchases: Purchases, window: Window, half_life_days: float) -> Pair
     counts = np.add.reduceat(bought.astype(np.int32), starts) if len(rows) else np.empty(0, np.int32)
     totals = np.add.reduceat(quantities, starts) if len(rows) else np.empty(0)
     sums = np.add.reduceat(decayed, starts) if len(rows) else np.empty(0)
-    kept = np.flatnonzero((counts > 0) & (totals > 0))
+    gross = np.add.reduceat(np.abs(quantities), starts) if len(rows) else np.empty(0)
+    kept = np.flatnonzero((counts > 0) & (totals > ROUNDING * gross))
     codes = np.divmod(key[starts[kept]], len(purchases.item_ids))
     customer_codes, customers = np.unique(codes[0], return_inverse=True)
     item_codes, items = np.unique(codes[1], return_inverse=True)

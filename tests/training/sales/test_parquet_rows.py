@@ -99,7 +99,7 @@ ERRORS = [
     ({"cust": [["c"]]}, "a.parquet: the column 'cust' (customer) is of type list<", "a list"),
     (
         {"cust": [b"\xff"]},
-        "is of type binary: expected text, numbers or dates (Invalid UTF8",
+        "is of type binary: expected text in UTF-8, numbers or dates (Invalid UTF8",
         "bytes that are no UTF-8",
     ),
     ({"date": ELSEWHERE}, "the column 'date' (date) is of type timestamp[ms, tz=Nowhere/At all]", "an unknown zone"),

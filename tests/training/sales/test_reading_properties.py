@@ -49,7 +49,7 @@ class Table(NamedTuple):
 
 def rows_of(ids: Sequence[str], dates: Sequence[str]) -> st.SearchStrategy[Row]:
     note = st.text('ab,;|\t"\n 1', max_size=12)
-    invoice = st.sampled_from(["1", "C1", " c2", ""])
+    invoice = st.sampled_from(["1", "C1", " c2", "CA-3", ""])
     texts = [st.sampled_from(column) for column in (ids, IDS, QUANTITIES, dates)]
     whole = st.tuples(*texts, invoice, note).map(list)
     torn = st.lists(st.sampled_from(["a", "1", "b c"]), min_size=1, max_size=5)
@@ -83,7 +83,11 @@ def number_of(text: str) -> float | None:
 
 
 def is_id(text: str) -> bool:
-    return 0 < len(text.strip().encode()) <= 256
+    return 0 < len(text.strip().encode()) <= 256 and "\n" not in text.strip()
+
+
+def is_cancelled(invoice: str) -> bool:
+    return re.fullmatch(r"[Cc][0-9]+", invoice.strip()) is not None
 
 
 def first_reason(row: Row, spec: Spec) -> str | None:
@@ -95,7 +99,7 @@ def first_reason(row: Row, spec: Spec) -> str | None:
         "item": not is_id(row[1]),
         "quantity": quantity is None,
         "date": day_of(row[3], spec.date_format) is None,
-        "return": spec.returns == "drop" and ((quantity or 0) <= 0 or row[4].strip().upper().startswith("C")),
+        "return": spec.returns == "drop" and ((quantity or 0) <= 0 or is_cancelled(row[4])),
     }
     return next((reason for reason, refused in tests.items() if refused), None)
 
@@ -116,7 +120,7 @@ def expected(table: Table) -> tuple[list[Accepted], dict[str, int], int]:
         ids = [text.strip().removesuffix(".0") if whole_ids else text.strip() for text, whole_ids in zip(row, floats)]  # noqa: B905
         quantity, day = number_of(row[2]), day_of(row[3], spec.date_format)
         assert quantity is not None and day is not None
-        accepted.append((ids[0], ids[1], -abs(quantity) if row[4].strip().upper()[:1] == "C" else quantity, day))
+        accepted.append((ids[0], ids[1], -abs(quantity) if is_cancelled(row[4]) else quantity, day))
     filters: dict[str, Callable[[Accepted], bool]] = {
         "exclude_items": lambda row: row[1] in spec.exclude_items,
         "max_quantity": lambda row: abs(row[2]) > (spec.max_quantity or math.inf),

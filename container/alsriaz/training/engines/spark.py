@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet
+from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
@@ -27,6 +29,11 @@ from alsriaz.training.engines import Blocks, Factors, Progress, RatingMatrix
 
 HEAP_SHARE = 0.55  # of the memory granted; the rest is for Python's arrays, and for the JVM beside its heap
 SMALLEST_HEAP_MB = 512
+BESIDE_HEAP_MB = 384  # Python, and the JVM's own needs
+OLDEST_JAVA = 17
+START_SECONDS = 60
+# These would change where Spark writes, or what it computes, behind the spec's back.
+INHERITED = ("SPARK_HOME", "SPARK_CONF_DIR", "SPARK_LOCAL_DIRS", "PYSPARK_SUBMIT_ARGS", "PYSPARK_GATEWAY_PORT")
 OPENBLAS = "libopenblas.so.0"
 PROGRESS_SECONDS = 5
 _LOG4J = Path(__file__).with_name("log4j2.properties")
@@ -39,12 +46,13 @@ class SparkEngine:
         """Keep all of Spark's files in `scratch`."""
         self._scratch = scratch
         self._session: SparkSession | None = None
-        self._trouble: BaseException | None = None
+        self._trouble = "it said nothing"
         self._gateway: Any = None
         self._process: subprocess.Popen[bytes] | None = None
         self._starting = threading.Thread(target=self._start, name="spark-start", daemon=True)
 
     def __enter__(self) -> "SparkEngine":
+        check_machine()
         self._starting.start()
         return self
 
@@ -52,6 +60,7 @@ class SparkEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End Spark at once: whatever it holds is in the scratch folder, and nobody needs it any more."""
+        self._starting.join(START_SECONDS)  # else a JVM would outlive a run that failed early, and write on
         _forget_session()
         if self._gateway is not None:
             self._gateway._gateway_client.is_connected = False
@@ -67,27 +76,29 @@ class SparkEngine:
         jvm: Any = self._running().sparkContext._jvm
         try:
             jvm.dev.ludovic.netlib.blas.JNIBLAS.getInstance()
-        except Exception as error:  # noqa: BLE001 - py4j wraps what the JVM threw, an UnsatisfiedLinkError among it
-            return "Java" if "Py4J" in type(error).__name__ else "unknown"
+        except Py4JError:  # what the JVM threw: there is no such library
+            return "Java"
         return "OpenBLAS"
 
     def fit(self, matrix: RatingMatrix, blocks: Blocks, spec: Spec, progress: Progress) -> Factors:
         """Fit ALS and return its factors by position.
 
         Raises:
-            CallerError: Spark ran out of memory.
+            CallerError: the machine is too small, or the spec leaves equations without a solution.
         """
+        if self._starting.is_alive():
+            progress("waiting for Spark to start")
         session = self._running()
-        ratings = self._hand_over(session, matrix)
         try:
+            ratings = self._hand_over(session, matrix)
             with _following(session.sparkContext, spec, progress):
                 model = _als(spec, blocks).fit(ratings)
             return Factors(
                 _by_position(model.userFactors, matrix.n_customers, spec.als_rank),
                 _by_position(model.itemFactors, matrix.n_items, spec.als_rank),
             )
-        except PySparkException as error:
-            raise self._explained(error, spec) from error
+        except (PySparkException, Py4JError, ConnectionError) as error:
+            raise self._explained(error, spec) from None  # the error itself would ask the JVM for its words
 
     def _hand_over(self, session: SparkSession, matrix: RatingMatrix) -> DataFrame:
         """Return the ratings as a DataFrame; a Parquet file takes them to the JVM without passing row by row."""
@@ -99,6 +110,8 @@ class SparkEngine:
     def _start(self) -> None:
         try:
             _forget_session()
+            for name in INHERITED:
+                os.environ.pop(name, None)
             conf = self._conf()
             launch: Any = launch_gateway  # pyspark leaves it untyped
             with (self._scratch / "jvm.log").open("wb") as log:
@@ -107,21 +120,19 @@ class SparkEngine:
             context = SparkContext(conf=conf, gateway=gateway)
             context.setCheckpointDir(str(self._scratch / "checkpoints"))
             self._session = SparkSession(context)
-        except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that asks for the session
-            self._trouble = error
+        except BaseException as error:  # noqa: BLE001 - it is told in the thread that asks for the session
+            self._trouble = str(error)
 
     def _running(self) -> SparkSession:
         self._starting.join()
         if self._session is None:
-            if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
-                raise CallerError("Spark needs Java 17 or newer, and there is no java on PATH: install a JRE.")
-            raise AlsriazError(f"Spark did not start: {self._log_tail() or self._trouble}") from self._trouble
+            cause = (self._log().strip().splitlines() or [self._trouble])[-1]
+            raise CallerError(f"Spark did not start, with a heap of {heap_mb()} MB: {cause[:300]}")
         return self._session
 
     def _conf(self) -> SparkConf:
-        heap = max(SMALLEST_HEAP_MB, int(memory_limit() * HEAP_SHARE) >> 20)
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # Spark's tasks are the threads
-        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"  # Spark's tasks are the threads
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
         java = [
             f"-Dlog4j2.configurationFile={_LOG4J.as_uri()}",
             f"-Dalsriaz.log={self._scratch / 'spark.log'}",
@@ -132,11 +143,11 @@ class SparkEngine:
             [
                 ("spark.app.name", "alsriaz"),
                 ("spark.master", f"local[{available_cores()}]"),
-                ("spark.driver.memory", f"{heap}m"),
+                ("spark.driver.memory", f"{heap_mb()}m"),
                 ("spark.driver.host", "127.0.0.1"),
                 ("spark.driver.bindAddress", "127.0.0.1"),
                 ("spark.driver.maxResultSize", "0"),
-                ("spark.driver.extraJavaOptions", " ".join(java)),
+                ("spark.driver.extraJavaOptions", " ".join(f'"{option}"' for option in java)),
                 ("spark.local.dir", str(self._scratch)),
                 ("spark.sql.warehouse.dir", str(self._scratch / "warehouse")),
                 ("spark.sql.files.minPartitionNum", "1"),  # not the number of cores: partitions depend on the data
@@ -146,21 +157,60 @@ class SparkEngine:
             ]
         )
 
-    def _explained(self, error: PySparkException, spec: Spec) -> Exception:
-        tail = f"{error} {self._log_tail()}"
-        if "OutOfMemoryError" in tail:
+    def _explained(self, error: Exception, spec: Spec) -> AlsriazError:
+        """Return what went wrong in words; to be called before the JVM is ended: py4j's errors ask it for theirs."""
+        memory = f"als_rank {spec.als_rank}, a memory limit of {memory_limit() >> 20:,} MB"
+        remedy = "Choose a smaller als_rank or a shorter window, or use a machine with more memory."
+        if self._process is not None and self._process.poll() is not None:
             return CallerError(
-                f"Spark ran out of memory with als_rank {spec.als_rank}: "
-                "choose a smaller als_rank, a shorter window, or a machine with more memory."
+                f"Spark's process was ended from outside, most likely for want of memory ({memory}). {remedy}"
             )
-        return AlsriazError(f"Spark failed: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+        try:
+            told = str(error)
+        except (Py4JError, ConnectionError):
+            told = ""
+        told += self._log()
+        if "OutOfMemoryError" in told or "SparkContext was shut down" in told:
+            return CallerError(f"Spark ran out of memory ({memory}). {remedy}")
+        if "SingularMatrixException" in told or "not positive definite" in told:
+            return CallerError(
+                f"ALS met equations without a solution: reg_param {spec.reg_param:g} is too small for these ratings. "
+                "Raise it."
+            )
+        causes = [line for line in told.splitlines() if "Caused by" in line or "Exception" in line or "Error" in line]
+        return AlsriazError(f"Spark failed: {(causes or [type(error).__name__])[-1].strip()[:300]}")
 
-    def _log_tail(self, most: int = 600) -> str:
+    def _log(self) -> str:
+        """Return the ends of what the JVM and Spark have written."""
         texts = []
-        for name in ("jvm.log", "spark.log"):
+        for name in ("spark.log", "jvm.log"):
             with contextlib.suppress(OSError):
-                texts.append((self._scratch / name).read_text(errors="replace")[-most:].strip())
-        return " ".join(text for text in texts if text)
+                texts.append((self._scratch / name).read_text(errors="replace")[-20_000:])
+        return "\n".join(texts)
+
+
+def heap_mb() -> int:
+    """Return how large the JVM's heap may be."""
+    return max(SMALLEST_HEAP_MB, int(memory_limit() * HEAP_SHARE) >> 20)
+
+
+def check_machine() -> None:
+    """Raise CallerError where Spark can't run here: before anything is read, so that nobody waits for the news."""
+    least = SMALLEST_HEAP_MB + BESIDE_HEAP_MB
+    if memory_limit() >> 20 < least:
+        raise CallerError(
+            f"There are {memory_limit() >> 20} MB of memory, expected at least {least} to train with Spark."
+        )
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which(str(Path(home) / "bin" / "java")) if home else shutil.which("java")
+    wanted = f"Spark needs Java {OLDEST_JAVA} or newer"
+    if java is None:
+        where = f"JAVA_HOME is {home!r}, but there is no bin/java in it" if home else "there is no java on PATH"
+        raise CallerError(f"{wanted}, and {where}: install a JRE, or set JAVA_HOME to one.")
+    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, errors="replace").stderr
+    version = re.search(r'version "(\d+)(?:\.(\d+))?', told)
+    if version and int(version[2] if version[1] == "1" else version[1]) < OLDEST_JAVA:
+        raise CallerError(f"{wanted}, found {told.splitlines()[0]}: install a newer one, or set JAVA_HOME to it.")
 
 
 def _forget_session() -> None:

@@ -1,5 +1,6 @@
 """Rows of one file to numbers, refusing what can't be used: everything that doesn't depend on other files."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from alsriaz.training.sales.texts import NO_ID, Codes, IdTexts, each_distinct, q
 
 Mask = NDArray[np.bool_]
 
+_CANCELLED = re.compile(r"[Cc]\d+", re.ASCII)
+
 
 class FileRows:
     """The rows of one file that nothing in the file itself refuses, as codes that mean something in this file only.
@@ -26,14 +29,23 @@ class FileRows:
         chunks: the kept rows, batch by batch: codes of customers and of items, quantities, codes of days, row numbers.
     """
 
-    def __init__(self, file: str, spec: SalesSpec, numeric: frozenset[str] = frozenset()) -> None:
-        """Begin a file without rows; `numeric` names the words whose column holds numbers, not texts."""
+    def __init__(
+        self, file: str, spec: SalesSpec, numeric: frozenset[str] = frozenset(), *, typed_dates: bool = False
+    ) -> None:
+        """Begin a file without rows.
+
+        Args:
+            file: the file's name.
+            spec: what to refuse.
+            numeric: the words whose column holds numbers, not texts.
+            typed_dates: True where dates are written by us, as ISO, and not by the shop.
+        """
         self.file = file
         self.refusals = Refusals()
         self.readable = 0
         self.customers = IdTexts(numeric="customer" in numeric)
         self.items = IdTexts(numeric="item" in numeric)
-        self.days = DayTexts(spec.date_format)
+        self.days = DayTexts(spec.date_format, typed=typed_dates)
         self.chunks: list[tuple[Codes, Codes, NDArray[np.float64], Codes, Numbers]] = []
         self._drop_returns = spec.returns == "drop"
 
@@ -85,7 +97,7 @@ def _texts(batch: Batch, place: int) -> Iterator[str]:
 
 
 def _signed(amounts: NDArray[np.float64], invoice: Any) -> NDArray[np.float64]:
-    """Return quantities in which those of cancelled invoices (C...) are 0 or less."""
+    """Return quantities in which those of cancelled invoices are 0 or less."""
     if invoice is None:
         return amounts
     cancelled = each_distinct(invoice, _is_cancelled, np.bool_)
@@ -93,4 +105,5 @@ def _signed(amounts: NDArray[np.float64], invoice: Any) -> NDArray[np.float64]:
 
 
 def _is_cancelled(invoice: str) -> bool:
-    return invoice.lstrip()[:1] in ("C", "c")
+    """True for C and digits, as in Online Retail: order ids of other shops begin with C too, such as CA-2016-152156."""
+    return _CANCELLED.fullmatch(invoice.strip()) is not None

@@ -29,9 +29,16 @@ class IdColumn:
         codes = self._codes
         return np.fromiter((codes.setdefault(text, len(codes)) for text in ids.texts), np.int32, len(ids.texts))
 
-    def texts(self) -> list[str]:
-        """Return the id of each code; ``.0`` is gone where every value of the column ended so."""
-        return [text.removesuffix(".0") for text in self._codes] if self._dot_zero else list(self._codes)
+    def decided(self) -> tuple[list[str], Codes]:
+        """Return the ids, each once, and for each code which of them it is.
+
+        ``.0`` is gone where every value of the column ended so. Then two codes can be one id: where a typed column has
+        whole numbers and another file has them as text.
+        """
+        codes: dict[str, int] = {}
+        texts = [text.removesuffix(".0") for text in self._codes] if self._dot_zero else list(self._codes)
+        which = np.fromiter((codes.setdefault(text, len(codes)) for text in texts), np.int32, len(texts))
+        return list(codes), which
 
 
 class Collected:
@@ -84,7 +91,10 @@ class Collected:
         days = self._days.decided()
         self.refusals.refuse_too_many_bad(self._spec.max_bad_rows)
         customers, items, quantities, day_codes, numbers = (_joined(chunks) for chunks in self._chunks)
-        rows = _Rows(customers, items, quantities, day_codes, numbers, self._customers.texts(), self._items.texts())
+        customer_texts, which_customer = self._customers.decided()
+        item_texts, which_item = self._items.decided()
+        customers, items = which_customer[customers], which_item[items]
+        rows = _Rows(customers, items, quantities, day_codes, numbers, customer_texts, item_texts)
         kept = np.ones(len(customers), bool)
         for reason, refused in self._filters(rows, kept):
             self._refuse(reason, np.flatnonzero(refused & kept), rows)

@@ -37,16 +37,20 @@ class DayTexts(dict[str, int]):
         rows: for each code the number of the first row that has it.
     """
 
-    def __init__(self, date_format: str | None = None) -> None:
-        """Take only dates of `date_format`, or of any format where it is None."""
+    def __init__(self, date_format: str | None = None, *, typed: bool = False) -> None:
+        """Take dates of `date_format` only, or of any where it is None; `typed` ones are ISO and fit every format."""
         super().__init__()
         self._formats = DATE_FORMATS if date_format is None else (date_format,)
+        self._typed = typed
         self.texts: list[str] = []
         self.readings: list[Readings] = []
         self.rows: list[int] = []
 
     def __missing__(self, text: str) -> int:
-        readings = {name: day for name, day in readings_of(text).items() if name in self._formats}
+        readings = readings_of(text)
+        if self._typed:
+            readings = {name: day for day in readings.values() for name in DATE_FORMATS}
+        readings = {name: day for name, day in readings.items() if name in self._formats}
         code = len(self.texts) if readings else NO_DAY
         if readings:
             self.texts.append(text)
@@ -97,20 +101,21 @@ class DayColumn:
     """The dates of all files together."""
 
     def __init__(self) -> None:
-        self._codes: dict[str, int] = {}
+        self._codes: dict[tuple[str, frozenset[str]], int] = {}
         self._readings: list[Readings] = []
         self._places: list[str] = []
         self.texts: list[str] = []
 
     def add(self, days: DayTexts, file: str) -> Codes:
         """Take in the dates of a file; return for each of its codes the code here."""
-        for text, readings, row in zip(days.texts, days.readings, days.rows, strict=True):
-            if text not in self._codes:
-                self._codes[text] = len(self.texts)
+        keys = [(text, frozenset(readings)) for text, readings in zip(days.texts, days.readings, strict=True)]
+        for key, text, readings, row in zip(keys, days.texts, days.readings, days.rows, strict=True):
+            if key not in self._codes:
+                self._codes[key] = len(self.texts)
                 self.texts.append(text)
                 self._readings.append(readings)
                 self._places.append(f"{file} row {row}")
-        return np.fromiter((self._codes[text] for text in days.texts), np.int32, len(days.texts))
+        return np.fromiter((self._codes[key] for key in keys), np.int32, len(keys))
 
     def decided(self) -> NDArray[np.int32]:
         """Return the day of each code, by the one format under which every text is a date.

@@ -25,6 +25,7 @@ class ParquetRows:
 
     Attributes:
         numeric: the words whose column holds numbers, not texts.
+        typed_dates: True where the dates are dates or times, not texts or numbers.
     """
 
     def __init__(self, path: Path, spec: SalesSpec, file: str) -> None:
@@ -43,6 +44,7 @@ class ParquetRows:
         columns = find_columns(schema.names, spec.columns, file)
         self._names = {role: schema.names[place] for role, place in columns.items()}
         self.numeric = frozenset(role for role, place in columns.items() if _is_number(schema.types[place]))
+        self.typed_dates = "date" in columns and _is_date(schema.types[columns["date"]])
         for name in self._names.values():
             if schema.names.count(name) > 1:
                 raise DataError(f"{file} has two columns named {shown(name)}: give each its own name")
@@ -70,7 +72,7 @@ class ParquetRows:
         except pa.ArrowException as error:
             raise DataError(
                 f"{self._file}: the column {shown(self._names[role])} ({role}) is of type {column.type}: "
-                f"expected text, numbers or dates ({error})"
+                f"expected text in UTF-8, numbers or dates ({error})"
             ) from error
 
 
@@ -83,6 +85,8 @@ def as_texts(column: Any) -> Any:
     if pa.types.is_dictionary(kind):
         column = column.dictionary_decode()
         kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        column = column.cast(pa.large_string()).cast(pa.large_binary())  # and back: that checks that it is UTF-8
     texts = _float_texts(column.cast(pa.float64())) if pa.types.is_floating(kind) else column.cast(pa.string())
     if pa.types.is_decimal(kind):
         texts = pc.replace_substring_regex(texts, r"\.0+$", "")
@@ -94,6 +98,10 @@ def _float_texts(column: Any) -> Any:
     digits = pc.if_else(whole, column, 0.0).cast(pa.int64()).cast(pa.string())
     texts = pc.if_else(whole, digits, column.cast(pa.string()))
     return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.string()), texts)
+
+
+def _is_date(kind: Any) -> bool:
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
 
 
 def _is_number(kind: Any) -> bool:

@@ -72,7 +72,9 @@ class _FileReader:
         suffixes = "".join(self._path.suffixes[-2:]).lower()
         if suffixes.endswith(".parquet"):
             parquet = ParquetRows(self._path, self._spec, self._name)
-            return self._taken(parquet, FileRows(self._name, self._spec, parquet.numeric))
+            return self._taken(
+                parquet, FileRows(self._name, self._spec, parquet.numeric, typed_dates=parquet.typed_dates)
+            )
         if not suffixes.endswith((".csv", ".csv.gz")):
             raise DataError(
                 f"{self._name} is of an unknown kind: expected a name that ends with .csv, .csv.gz or .parquet"
@@ -146,4 +148,5 @@ def _reading(name: str) -> Iterator[None]:
 def _names(files: Sequence[Path]) -> list[str]:
     """Return the files' paths below the folder that holds them all."""
     folder = os.path.commonpath([path.absolute().parent for path in files])
-    return [path.absolute().relative_to(folder).as_posix() for path in files]
+    names = [path.absolute().relative_to(folder).as_posix() for path in files]
+    return [os.fsencode(name).decode(errors="replace") for name in names]  # a name may be no UTF-8

@@ -8,12 +8,13 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from alsriaz.core.ids import FORBIDDEN, MOST_BYTES
+
 T = TypeVar("T", bound=np.generic)
 Codes = NDArray[np.int32]
 
 EMPTY: Final = -1
 NO_ID: Final = -2
-ID_BYTES: Final = 256
 
 _DOT_ZERO = re.compile(r"\d+\.0", re.ASCII)
 _QUANTITY = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
@@ -37,7 +38,7 @@ class IdTexts(dict[str, int]):
 
     def __missing__(self, raw: str) -> int:
         text = raw.strip()
-        if len(text) > ID_BYTES or len(text.encode()) > ID_BYTES or "\0" in text:
+        if len(text) > MOST_BYTES or len(text.encode()) > MOST_BYTES or not FORBIDDEN.isdisjoint(text):
             self.dot_zero = False
             return NO_ID  # and not remembered: such texts may be long and many
         if text != raw:
@@ -52,7 +53,7 @@ class IdTexts(dict[str, int]):
         return code
 
     def codes(self, column: Any) -> Codes:
-        """Return the code of each value of an Arrow string column: EMPTY, or NO_ID if over 256 bytes or with a NUL."""
+        """Return the code of each value of an Arrow string column: EMPTY, or NO_ID where a text is no id."""
         return each_distinct(column, self.__getitem__, np.int32)
 
 
