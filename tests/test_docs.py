@@ -79,3 +79,11 @@ def test_examples_of_requests_are_json() -> None:
     for text in re.findall(r"```json\n(.*?)```", HTTP_API + README, re.DOTALL):
         for line in text.strip().splitlines():
             json.loads(line)
+
+
+@pytest.mark.parametrize("folder", ["core", "training", "serving"])
+def test_every_module_stands_in_the_architecture(folder: str) -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for path in (ROOT / "container" / "alsriaz" / folder).rglob("*.py"):
+        if path.name not in ("__init__.py", "spark.py", "purchases.py", "refusals.py", "reading.py", "sales_spec.py"):
+            assert f"`{path.stem}`" in text, path.name

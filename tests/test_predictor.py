@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from alsriaz.predictor import create_app
-from alsriaz.serving.recommender import Limits, Recommender
+from alsriaz.serving.recommender import RECOMMEND_FIELDS, Limits, Recommender
 from alsriaz.serving.wire import STATUS
 from tests.small_models import shop
 
@@ -109,3 +111,45 @@ def test_an_unforeseen_error_is_logged_and_opaque(
         "error": {"code": "internal", "message": "The server failed to answer; its log says why.", "field": None}
     }
     assert "ZeroDivisionError: /secret/path" in caplog.text
+
+
+numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+scalars = st.none() | st.booleans() | numbers | st.text(max_size=4) | st.sampled_from(["\ud800", "\0"])
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+)
+names = st.sampled_from(
+    [*RECOMMEND_FIELDS, "items", "new", "only", "placement", "purchased", "popular", "quantity", "date"]
+)
+objects = st.dictionaries(names, values | st.dictionaries(names, values, max_size=3), max_size=5)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(objects, st.sampled_from([JSON, LINES, CSV]))
+def test_no_value_in_any_field_is_a_defect(client: FlaskClient, asked: dict[str, Any], accept: str) -> None:
+    alone = client.post("/invocations", data=json.dumps(asked), headers={"Accept": accept})
+    assert alone.status_code < 500, alone.text
+    batch = json.dumps({"instances": [asked, {"customer": "ann", "k": 1}]})
+    response = client.post("/invocations", data=batch, headers={"Accept": accept})
+    if response.status_code == 200:
+        assert "apple" in response.text, "one bad record doesn't spoil the others"
+    else:
+        assert response.status_code == 406
+
+
+@pytest.mark.parametrize("field", ["customer", "k", "history", "include", "task"])
+def test_no_depth_of_nesting_is_a_defect(client: FlaskClient, field: str) -> None:
+    for depth in (10, 500, *range(900, 1010, 5), 4_000):
+        body = f'{{"{field}": {"[" * depth}{"]" * depth}}}'
+        assert client.post("/invocations", data=body).status_code == 400, depth
+
+
+def test_a_long_answer_is_sent_as_it_is_worked_out(client: FlaskClient) -> None:
+    lines = "\n".join(['{"customer": "ann", "k": 5}'] * 300)
+    client.application.config["MAX_CONTENT_LENGTH"] = 1 << 20
+    whole = client.post("/invocations", data=lines, content_type=LINES)
+    assert whole.content_length is not None
+    lines = "\n".join([lines] * 20)
+    response = client.post("/invocations", data=lines, content_type=LINES)
+    assert response.content_length is None, "streamed"
+    assert response.text.split("\n") == whole.text.split("\n") * 20

@@ -231,3 +231,53 @@ def test_bad_rows_are_counted_and_sampled(tmp_path: Path) -> None:
     assert len(rejected.splitlines()) == 5
     assert "six" in rejected
     assert len(rejected) < 5_000
+
+
+SMALL = {"als_rank": 2, "max_itter": 1, "holdout_days": 0}
+
+
+def test_equations_without_a_solution_are_the_specs(tmp_path: Path) -> None:
+    spec = {"feedback": "explicit", "reg_param": 1e-20, "als_rank": 8, "holdout_days": 0}
+    result = train(lay_out(tmp_path / "ml", {"sales.csv": as_csv(GOOD * 2)}, spec))
+    assert result.status == 1, result.stderr
+    assert "reg_param 1e-20 is too small for these ratings. Raise it." in result.failure
+    assert "Traceback" not in result.stderr
+
+
+def test_java_that_is_not_there_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    root = lay_out(tmp_path / "ml", {"sales.csv": as_csv(GOOD)})
+    result = train(root, environ={"JAVA_HOME": "/nonexistent"})
+    assert result.status == 1
+    assert "JAVA_HOME is '/nonexistent', but there is no bin/java in it: install a JRE" in result.failure
+    assert "rows" not in result.stderr
+
+
+def test_odd_names_of_folders_and_files(tmp_path: Path) -> None:
+    scratch = tmp_path / "a b"
+    scratch.mkdir()
+    root = lay_out(tmp_path / "ml", {}, SMALL)
+    odd = os.fsencode(root / "input" / "data" / "training") + b"/caf\xe9.csv"
+    Path(os.fsdecode(odd)).write_bytes(as_csv(GOOD * 30) + b"a,b,six,2011-01-01\n")
+    result = train(root, environ={"TMPDIR": str(scratch), "SPARK_LOCAL_DIRS": str(tmp_path / "elsewhere")})
+    assert result.status == 0, result.stderr
+    assert "caf\ufffd.csv" in (root / "output" / "data" / "rejected.csv").read_text(encoding="utf-8")
+    assert list(scratch.iterdir()) == []
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_an_early_failure_leaves_no_java_and_no_folders(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    result = train(lay_out(tmp_path / "ml", {"sales.csv": HEADER}), environ={"TMPDIR": str(scratch)})
+    assert result.status == 1
+    assert list(scratch.iterdir()) == []
+    assert not _java_of(scratch)
+
+
+def test_outputs_that_can_not_be_written_leave_no_model(tmp_path: Path) -> None:
+    root = lay_out(tmp_path / "ml", {"sales.csv": as_csv(GOOD)}, SMALL)
+    (root / "output" / "data" / "output.csv" / "in the way").mkdir(parents=True)
+    result = train(root)
+    assert result.status == 1, result.stderr
+    assert "Can't use output/data/" in result.failure
+    assert list(result.model.iterdir()) == []
