@@ -1,5 +1,6 @@
 """train as its users run it: a process, a mock /opt/ml tree, real groceries, real Spark."""
 
+import contextlib
 import os
 import random
 import signal
@@ -123,8 +124,12 @@ def test_sigterm_leaves_no_model_and_says_so(tmp_path: Path) -> None:
 
 
 def _java_of(root: Path) -> list[str]:
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if "java" in line and str(root) in line]
+    """Return the command lines of Java processes that name `root`."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in lines if "java" in line and str(root) in line]
 
 
 def test_a_failed_run_leaves_the_old_model_and_a_new_one_replaces_it(run: Trained, tmp_path: Path) -> None:
