@@ -127,3 +127,15 @@ def shop(**changes: Any) -> SmallModel:
         "spec": {"als_rank": 2, "reco_item": 3, "new_item_days": 30},
     }
     return SmallModel(**(values | changes))
+
+
+def cut(path: Path) -> None:
+    """Take the last 8 bytes off a file."""
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+def flip(path: Path) -> None:
+    """Change one bit of a file's last byte."""
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)

@@ -12,20 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.serving.serving_process import Server, running_server
-from tests.train_process import Trained, lay_out, trained
+from tests.train_process import REFERENCE, Trained, lay_out, trained
 
 pytestmark = [pytest.mark.online_retail, pytest.mark.spark, pytest.mark.process]
-
-REFERENCE = {
-    "ranking_type": "count",
-    "max_itter": 5,
-    "retention_date": "20180205",
-    "retention_days": 10,
-    "reg_param": 0.01,
-    "als_rank": 10,
-    "reco_item": 3,
-    "group_size": 4099,
-}
 
 
 def data(name: str) -> Path:

@@ -21,6 +21,18 @@ PATIENCE = 600.0  # seconds; only ever used up where a test fails
 
 Sale = tuple[str, str, int, str]
 
+REFERENCE = {
+    "ranking_type": "count",
+    "max_itter": 5,
+    "retention_date": "20180205",
+    "retention_days": 10,
+    "reg_param": 0.01,
+    "als_rank": 10,
+    "reco_item": 3,
+    "group_size": 4099,
+}
+"""The reference system's own spec, as it was written there."""
+
 
 @dataclass(frozen=True)
 class Trained:

@@ -7,17 +7,7 @@ import pytest
 from alsriaz.core.dates import parse_day
 from alsriaz.core.errors import SpecError
 from alsriaz.core.spec import SETTINGS, Spec, parse_spec, read_spec
-
-REFERENCE = {
-    "ranking_type": "count",
-    "max_itter": 5,
-    "retention_date": "20180205",
-    "retention_days": 10,
-    "reg_param": 0.01,
-    "als_rank": 10,
-    "reco_item": 3,
-    "group_size": 4099,
-}
+from tests.train_process import REFERENCE
 
 
 def read(folder: Path, spec: object = None, hyperparameters: object = None) -> Spec:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.serving.serving_process import Server, running_server, started_server
-from tests.small_models import shop
+from tests.small_models import cut, flip, shop
 
 pytestmark = pytest.mark.process
 
@@ -116,16 +116,6 @@ def test_get_on_invocations(server: Server) -> None:
 def test_a_path_that_begins_like_ping_is_not_ping(server: Server) -> None:
     answer = server.request("GET", "/pingpong")
     assert (answer.status, answer.json()["error"]["code"]) == (404, "not_found")
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-8])
-
-
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(data)
 
 
 def other_format(path: Path) -> None:
