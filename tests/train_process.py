@@ -1,15 +1,18 @@
 """A real `train` on a mock /opt/ml tree, and real groceries to feed it."""
 
+import contextlib
 import csv
 import importlib.util
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow.compute as pc
@@ -74,6 +77,53 @@ def lay_out(root: Path, sales: Mapping[str, bytes | Path], spec: object = None, 
         if value is not None:
             (config / name).write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
     return root
+
+
+PIPE, FILE = {"TrainingInputMode": "Pipe"}, {"TrainingInputMode": "File"}
+
+
+def facts(
+    root: Path,
+    channels: Mapping[str, Mapping[str, str]],
+    hosts: tuple[str, ...] = ("algo-1-ab12c",),
+    hyperparameters: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Write what the platform writes into input/config/."""
+    config = root / "input" / "config"
+    config.mkdir(parents=True, exist_ok=True)
+    common = {"S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
+    declared = {name: common | dict(facts) for name, facts in channels.items()}
+    here = {"current_host": hosts[-1], "hosts": list(hosts), "network_interface_name": "eth0"}
+    for name, value in (
+        ("inputdataconfig.json", declared),
+        ("resourceconfig.json", here),
+        ("hyperparameters.json", dict(hyperparameters)),
+    ):
+        (config / name).write_text(json.dumps(value), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def feeding(contents: Mapping[Path, bytes]) -> Iterator[None]:
+    """Make FIFOs and write into each what it shall give, once, as the platform does in Pipe mode.
+
+    Each is fed by a thread of its own; one that is never opened is given up with the block.
+    """
+    feeders = [threading.Thread(target=_feed, args=item, daemon=True) for item in contents.items()]
+    for path in contents:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(path)
+    for feeder in feeders:
+        feeder.start()
+    yield
+    for path, feeder in zip(contents, feeders, strict=True):
+        while feeder.is_alive():
+            os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))  # wakes one that still waits for a reader
+            feeder.join(0.01)
+
+
+def _feed(path: Path, content: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError), path.open("wb", buffering=0) as stream:
+        stream.write(content)
 
 
 def train(root: Path, *, before: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Trained:

@@ -41,6 +41,7 @@ MISSING = [
     (["data/training/sales.xlsx"], "found 'sales.xlsx'", "a file of another kind is named"),
     (["data/training/a.csv", "data/train/a.csv"], "two training channels", "both names of the channel"),
     ([f"data/training/{i}.txt" for i in range(7)], "'4.txt' and 2 more", "many other files are cut short"),
+    (["data/sales_0"], "found 'sales_0'", "the FIFO of a channel of another name"),
 ]
 
 
@@ -78,6 +79,35 @@ def test_two_of_one_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"2 files named als_spec.json: input/config/als_spec.json and input/data/spec"):
         layout.spec_file()
     assert layout.rules_file() is None
+
+
+PIPED = [
+    ((), ["data/training/a.csv"], "training", "a folder"),
+    ((), ["data/a.csv"], None, "sales straight in input/data"),
+    (("training",), [], "training", "Pipe mode makes no folder"),
+    (("train", "spec"), [], "train", "the other name, beside another channel in Pipe mode"),
+    (("training",), ["data/training/x"], "training", "one channel, though there is a folder too"),
+]
+
+
+@pytest.mark.parametrize(("piped", "names", "channel", "why"), PIPED, ids=[why for *_, why in PIPED])
+def test_the_training_channel(
+    tmp_path: Path, piped: tuple[str, ...], names: list[str], channel: str | None, why: str
+) -> None:
+    assert lay(tmp_path, *names).training_channel(piped) == channel
+
+
+def test_two_training_channels_in_different_modes_are_an_error_too(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="two training channels"):
+        lay(tmp_path, "data/training/a.csv").training_channel({"train"})
+
+
+def test_a_pipe_counts_as_the_file_it_gives(tmp_path: Path) -> None:
+    layout = lay(tmp_path, "config/rules.json")
+    assert layout.spec_file({"spec", "rules"}) == tmp_path / "input" / "data" / "spec_0"
+    with pytest.raises(SpecError, match=r"2 files named rules.json: input/config/rules.json and input/data/rules_0\."):
+        layout.rules_file({"rules"})
+    assert layout.rules_file({"training"}) == tmp_path / "input" / "config" / "rules.json"
 
 
 def test_the_base_folder_comes_from_the_environment(tmp_path: Path) -> None:

@@ -65,6 +65,19 @@ SPELLINGS = [
     ("max_quantity", "null", None, "so does null"),
     ("min_item_customers", "None", None, "and None"),
     ("exclude_items", '["POST", "M"]', ("POST", "M"), "a JSON list"),
+    ("exclude_items", '["POST", 10002]', ("POST", "10002"), "a JSON list with a number in it"),
+    ("exclude_items", "['POST', \"KID'S\"]", ("POST", "KID'S"), "a list as Python's str() writes it"),
+    ("exclude_items", '"[\\"POST\\"]"', ("POST",), "a JSON list in JSON text"),
+    ("columns", "{'customer': 'Who', 'item': 2}", {"customer": "Who", "item": 2}, "a dict as Python's str() writes it"),
+    ("als_rank", "", 32, "an empty text is not given, whatever the setting"),
+    ("ranking_type", "null", "count", "null as SDK 3 sends None"),
+    ("nonnegative", "None", False, "None as SDK 2 sends it"),
+    ("engine", '"null"', "spark", "null in JSON text"),
+    ("max_bad_rows", "1", 1.0, "a whole number for a fraction"),
+    ("delimiter", "\t", "\t", "a tab is no empty text"),
+    ("delimiter", '"|"', "|", "a character in JSON text"),
+    ("half_life_days", "30", 30.0, "a number without a point"),
+    ("date_format", '"iso"', "iso", "one of several, in JSON text"),
     ("columns", '{"customer": "Who"}', {"customer": "Who"}, "a JSON object"),
     ("delimiter", "|", "|", "a character"),
     ("delimiter", "\\t", "\t", "a tab that was escaped on the way"),
@@ -80,6 +93,38 @@ def test_hyperparameters_in_every_spelling(tmp_path: Path, name: str, text: str,
 def test_what_sagemaker_adds_by_itself_is_ignored(tmp_path: Path) -> None:
     added = {"sagemaker_program": "x", "sagemaker_region": '"eu-west-1"', "_tuning_objective_metric": "ndcg_at_10"}
     assert read(tmp_path, None, added) == parse_spec({})
+
+
+def test_nothing_in_the_hyperparameters_leaves_what_the_spec_file_says(tmp_path: Path) -> None:
+    given = {"als_rank": 5, "retention_days": 10, "exclude_items": ["M"], "reco_item": None}
+    spec = read(tmp_path, given, {"als_rank": "null", "retention_days": "None", "exclude_items": ""})
+    assert (spec.als_rank, spec.retention_days, spec.exclude_items, spec.reco_item) == (5, 10, ("M",), 10)
+
+
+REFUSED_STRINGS = [
+    ("als_ranks", "null", "hyperparameters.json has an unknown setting 'als_ranks', did you mean 'als_rank'?"),
+    ("sagemaker", "1", "hyperparameters.json has an unknown setting 'sagemaker'."),
+    ("als_rank", "ten", "hyperparameters.json: als_rank is 'ten', expected a whole number from 1 to 1000."),
+    ("als_rank", "true", "hyperparameters.json: als_rank is true, expected a whole number"),
+    ("als_rank", "10.5", "hyperparameters.json: als_rank is 10.5, expected a whole number"),
+    ("reg_param", "NaN", "hyperparameters.json: reg_param is nan, expected a number above 0"),
+    ("exclude_items", "POST,M", "hyperparameters.json: exclude_items is 'POST,M', expected a JSON list of item ids"),
+    ("exclude_items", "['POST', M]", "exclude_items is \"['POST', M]\", expected a JSON list"),
+    ("exclude_items", "[1, __import__('os')]", "expected a JSON list of item ids"),
+    ("exclude_items", "{'POST', 'M'}", "expected a JSON list of item ids"),
+    ("exclude_items", "[" * 9_000, "expected a JSON list of item ids"),
+    ("columns", "[" * 100_000, "hyperparameters.json: columns is '[[["),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"), REFUSED_STRINGS, ids=[f"{name} {text[:30]}" for name, text, _ in REFUSED_STRINGS]
+)
+def test_hyperparameters_that_can_not_be_used(tmp_path: Path, name: str, text: str, words: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        read(tmp_path, {"als_rank": 5}, {name: text})
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < 400
 
 
 REFUSED: list[tuple[object, str]] = [

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from alsriaz.core.errors import CallerError
 from alsriaz.core.foldin import fold_in, gram
 from alsriaz.core.spec import parse_spec
 from alsriaz.training.engines import Blocks, Engine, Factors, RatingMatrix, blocks_for, open_engine
+from alsriaz.training.engines.jvm import MODULE_OPTIONS
+from alsriaz.training.engines.spark import SparkEngine
 
 pytestmark = pytest.mark.spark
 
@@ -18,6 +22,7 @@ N_CUSTOMERS, N_ITEMS, RANK = 90, 50, 6  # lopsided, so that swapped axes are not
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     with open_engine("spark", tmp_path_factory.mktemp("spark")) as engine:
+        assert isinstance(engine, SparkEngine)
         yield engine
 
 
@@ -81,6 +86,44 @@ def test_the_seed_decides_and_nothing_else(engine: Engine, matrix: RatingMatrix)
 
 def test_the_library_that_computes_is_named(engine: Engine, matrix: RatingMatrix) -> None:
     assert engine.arithmetic in ("OpenBLAS", "Java")
+
+
+def test_java_gets_the_options_that_sparks_own_launcher_would_give(engine: SparkEngine) -> None:
+    jvm: Any = engine._running().sparkContext._jvm
+    assert list(MODULE_OPTIONS) == jvm.org.apache.spark.launcher.JavaModuleOptions.defaultModuleOptions().split()
+
+
+def test_spark_is_told_to_be_nobody_of_this_machine(engine: SparkEngine) -> None:
+    """Else a user id that /etc/passwd lacks could not train."""
+    jvm: Any = engine._running().sparkContext._jvm
+    assert jvm.org.apache.hadoop.security.UserGroupInformation.getCurrentUser().getUserName() == "alsriaz"
+
+
+def test_java_that_does_not_start_has_the_last_word(tmp_path: Path, matrix: RatingMatrix) -> None:
+    words = r"^Spark did not start, with a heap of 600 MB: Initial heap size set to a larger value than the maximum"
+    with SparkEngine(tmp_path, 600, ["-Xms1g"]) as engine, pytest.raises(CallerError, match=words):
+        fit(engine, matrix)
+
+
+def test_java_that_was_killed_is_told_once_and_in_words(
+    tmp_path: Path, matrix: RatingMatrix, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with SparkEngine(tmp_path, 600) as engine:
+        fit(engine, matrix, max_itter=1)
+        engine._jvm.process.kill()
+        engine._jvm.process.wait()
+        with pytest.raises(
+            CallerError, match=rf"ended from outside, most likely for want of memory \(als_rank {RANK}, "
+        ):
+            fit(engine, matrix, max_itter=1)
+    assert capfd.readouterr() == ("", ""), "the terminal is for our own words"
+
+
+def test_an_engine_that_is_left_early_leaves_no_java(tmp_path: Path) -> None:
+    with SparkEngine(tmp_path, 600) as engine:
+        pass
+    assert engine._jvm.ended
+    assert not engine._starting.is_alive()
 
 
 SIZES = [

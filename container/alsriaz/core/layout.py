@@ -6,9 +6,10 @@ after it, "How Amazon SageMaker Processes Training Output".
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from alsriaz.core.errors import DataError, SpecError
 
@@ -16,6 +17,7 @@ SALES_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 SPEC_NAME = "als_spec.json"
 RULES_NAME = "rules.json"
 TRAINING_CHANNELS = ("training", "train")
+SPEC_CHANNEL, RULES_CHANNEL = "spec", "rules"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,16 @@ class Layout:
         return self.input_config / "hyperparameters.json"
 
     @property
+    def channel_facts(self) -> Path:
+        """What the platform says of each channel; absent where there is no platform."""
+        return self.input_config / "inputdataconfig.json"
+
+    @property
+    def host_facts(self) -> Path:
+        """What the platform says of the job's hosts; absent where there is no platform."""
+        return self.input_config / "resourceconfig.json"
+
+    @property
     def input_data(self) -> Path:
         """The folder that holds one folder a channel."""
         return self.root / "input" / "data"
@@ -48,6 +60,11 @@ class Layout:
     def model(self) -> Path:
         """The model folder."""
         return self.root / "model"
+
+    @property
+    def models(self) -> Path:
+        """Where the platform puts models in multi-model mode, each in a folder of its own."""
+        return self.root / "models"
 
     @property
     def output(self) -> Path:
@@ -64,13 +81,36 @@ class Layout:
         """Why the job failed; the platform keeps its first 1,024 characters."""
         return self.output / "failure"
 
-    def spec_file(self) -> Path | None:
-        """Return the one als_spec.json, or None; SpecError where there are two."""
-        return self._only_one(SPEC_NAME, "spec")
+    def pipe(self, channel: str) -> Path:
+        """Return where the platform puts the FIFO of a channel in Pipe mode, that of the first pass over its data."""
+        return self.input_data / f"{channel}_0"
 
-    def rules_file(self) -> Path | None:
-        """Return the one rules.json, or None; SpecError where there are two."""
-        return self._only_one(RULES_NAME, "spec", "rules")
+    def spec_file(self, piped: Collection[str] = ()) -> Path | None:
+        """Return the one als_spec.json, or the FIFO that gives it, or None; SpecError where there are two.
+
+        Args:
+            piped: the channels in Pipe mode.
+        """
+        return self._only_one(SPEC_NAME, (SPEC_CHANNEL,), SPEC_CHANNEL in piped and self.pipe(SPEC_CHANNEL))
+
+    def rules_file(self, piped: Collection[str] = ()) -> Path | None:
+        """Return the one rules.json, or the FIFO that gives it, or None; SpecError where there are two."""
+        channels = (SPEC_CHANNEL, RULES_CHANNEL)
+        return self._only_one(RULES_NAME, channels, RULES_CHANNEL in piped and self.pipe(RULES_CHANNEL))
+
+    def training_channel(self, piped: Collection[str] = ()) -> str | None:
+        """Return the name of the channel that holds the sales; None where they may lie straight in input/data.
+
+        Raises:
+            DataError: there are two such channels.
+        """
+        channels = [name for name in TRAINING_CHANNELS if name in piped or (self.input_data / name).is_dir()]
+        if len(channels) > 1:
+            raise DataError(
+                "There are two training channels, 'training' and 'train', and they may hold the same sales twice: "
+                "keep one of them."
+            )
+        return channels[0] if channels else None
 
     def sales_files(self) -> list[Path]:
         """Return the sales files in the order of their paths.
@@ -81,25 +121,20 @@ class Layout:
         Raises:
             DataError: there is no sales file, or both channels exist.
         """
-        channels = [self.input_data / name for name in TRAINING_CHANNELS if (self.input_data / name).is_dir()]
-        if len(channels) > 1:
-            raise DataError(
-                "There are two training channels, 'training' and 'train', and they may hold the same sales twice: "
-                "keep one of them."
-            )
-        files = sorted(_sales_below(channels[0]) if channels else self._sales_beside_channels())
+        channel = self.training_channel()
+        files = sorted(_sales_below(self.input_data / channel) if channel else self._sales_beside_channels())
         if not files:
-            raise DataError(self._no_sales(channels))
+            raise DataError(self._no_sales(channel))
         return files
 
     def shown(self, path: Path) -> str:
         """Return `path` as a person knows it: relative to the base folder."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.name
 
-    def _only_one(self, name: str, *channels: str) -> Path | None:
+    def _only_one(self, name: str, channels: tuple[str, ...], pipe: Path | Literal[False]) -> Path | None:
         folders = [self.input_config, *(self.input_data / channel for channel in (*channels, *TRAINING_CHANNELS))]
         folders.append(self.input_data)  # the training channel's root where sales lie straight in it
-        found = [folder / name for folder in folders if (folder / name).is_file()]
+        found = [folder / name for folder in folders if (folder / name).is_file()] + ([pipe] if pipe else [])
         if len(found) > 1:
             places = " and ".join(self.shown(path) for path in found)
             raise SpecError(f"There are {len(found)} files named {name}: {places}. Keep the one that is meant.")
@@ -114,17 +149,16 @@ class Layout:
             elif entry.is_file() and is_sales_name(entry.name):
                 yield entry
 
-    def _no_sales(self, channels: list[Path]) -> str:
+    def _no_sales(self, channel: str | None) -> str:
         expected = f"expected files that end in {', '.join(SALES_SUFFIXES)}"
-        if channels:
-            others = _names(path for path in channels[0].rglob("*") if path.is_file())
-            return f"Channel '{channels[0].name}' holds no sales data: {expected}, found {others}."
+        if channel:
+            return f"Channel '{channel}' holds no sales data: {expected}, found {_names(self.input_data / channel)}."
         if not self.input_data.is_dir():
             return (
                 f"There is no folder {self.shown(self.input_data)} in {self.root}: give the job a channel named "
                 "'training', or set ALSRIAZ_ML_ROOT to the folder that holds input/."
             )
-        found = _names(path for path in self.input_data.rglob("*") if path.is_file())
+        found = _names(self.input_data)
         return f"There is no channel 'training' in {self.shown(self.input_data)}: {expected} there, found {found}."
 
 
@@ -155,7 +189,8 @@ def _sales_below(folder: Path) -> Iterator[Path]:
                     yield entry
 
 
-def _names(paths: Iterable[Path], most: int = 5) -> str:
-    names = sorted(path.name for path in paths)
+def _names(folder: Path, most: int = 5) -> str:
+    """Return the names of what lies below a folder, FIFOs included, for a message."""
+    names = sorted(path.name for path in folder.rglob("*") if not path.is_dir())
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(repr(name) for name in names[:most]) + more if names else "nothing"

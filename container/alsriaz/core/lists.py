@@ -100,6 +100,24 @@ class BoundRules:
             raise RuleError("include.items", message)
         return k - included
 
+    def candidates(self, n_items: int, purchased: Positions | None = None) -> int:
+        """Return how many items a list could hold were it long enough, those that must appear with them.
+
+        Args:
+            n_items: how many items the model has.
+            purchased: positions of what the customer bought, in any order; counts where `purchased` is among the rules.
+        """
+        included = len(self.forced) + len(self.unsold)
+        gone = [self.barred, purchased] if self.purchased and purchased is not None else [self.barred]
+        if self.among is None and not any(len(positions) for positions in gone):
+            return n_items + included
+        free = np.zeros(n_items, dtype=np.bool_) if self.among is not None else np.ones(n_items, dtype=np.bool_)
+        if self.among is not None:
+            free[self.among] = True
+        for positions in gone:
+            free[positions] = False
+        return int(np.count_nonzero(free)) + included
+
 
 def make_layer(rules: Rules, catalogue: Catalogue) -> Layer:
     """Look up the ids of one layer; those that the model doesn't know have no effect in `exclude` and `only`."""

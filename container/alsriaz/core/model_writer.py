@@ -8,7 +8,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -45,16 +45,21 @@ class ModelWriter:
             with self._file(RULES_NAME) as stream:
                 stream.write((json.dumps(rules_as_json(standing_rules), indent=2, ensure_ascii=False) + "\n").encode())
 
-    def finish(self, facts: Mapping[str, Any]) -> Manifest:
+    def finish(self, facts: Mapping[str, Any], begin: Callable[[], None] = lambda: None) -> Manifest:
         """Put the files in place, the manifest last, and return it as it was read back and verified.
 
         A model that stood there before stays whole until this one is complete.
+
+        Args:
+            facts: what the manifest tells beside the files.
+            begin: called when all is verified, just before the files are put in place: the last moment to give up.
         """
         values = {"format": FORMAT, **facts, "files": self._files}
         with self._file(MANIFEST_NAME) as stream:
             stream.write(manifest_text(values).encode())
         del self._files[MANIFEST_NAME]
         manifest = verify_model(self._staging)
+        begin()
         self._remove_old()
         for name in self._files:
             (self._staging / name).replace(self._folder / name)

@@ -1,11 +1,10 @@
 """The spec: the settings of one training run.
 
-Precedence: built-in default < als_spec.json < hyperparameters.json. The names are the reference system's where it had
-one, its `max_itter` included.
+Precedence: built-in default < als_spec.json < hyperparameters.json; null counts as not given. The names are the
+reference system's where it had one, its `max_itter` included.
 """
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 from alsriaz.core.dates import Day, day_text, parse_day
 from alsriaz.core.errors import SpecError
+from alsriaz.core.hyperparameters import read_hyperparameters
 from alsriaz.core.ids import parse_id
 from alsriaz.core.json_file import read_object
 from alsriaz.core.setting import Setting, boolean, choice, nearest, optional, real, shown, whole
@@ -244,8 +244,7 @@ def read_spec(spec_file: Path | None, hyperparameters: Path) -> Spec:
         SpecError: a file is not a JSON object, or a setting is unknown, mistyped, out of range or given twice.
     """
     written = read_object(spec_file) if spec_file else {}
-    strings = read_object(hyperparameters) if hyperparameters.is_file() else {}
-    return parse_spec(written, {name: _decoded(value) for name, value in strings.items()})
+    return parse_spec(written, read_hyperparameters(hyperparameters))
 
 
 def parse_spec(written: Mapping[str, Any], hyperparameters: Mapping[str, Any] | None = None) -> Spec:
@@ -265,31 +264,15 @@ def _parsed(given: Mapping[str, Any], source: str) -> dict[str, Any]:
         setting = _BY_NAME.get(name)
         if setting is None:
             raise SpecError(f"{source} has an unknown setting {shown(name)}{nearest(name, _BY_NAME)}")
-        if setting.name in values:
+        if setting.name in spelled:
             raise SpecError(
                 f"{source} has both {spelled[setting.name]!r} and {name!r}, which are one setting: keep one."
             )
         spelled[setting.name] = name
+        if value is None:
+            continue  # not given
         try:
             values[setting.name] = setting.parse(value)
         except (ValueError, OverflowError):
             raise SpecError(f"{source}: {name} is {shown(value)}, expected {setting.expected}.") from None
     return values
-
-
-def _decoded(value: Any) -> Any:
-    """Return the value behind a hyperparameter's string, in every spelling that the SDKs send.
-
-    They send text as it is (count) or as JSON ("count"), sometimes twice over; all else always as JSON.
-    """
-    if not isinstance(value, str):
-        return value
-    for _ in range(3):
-        try:
-            decoded = json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-        if not isinstance(decoded, str):
-            return decoded
-        value = decoded
-    return value

@@ -2,16 +2,16 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import alsriaz
-from alsriaz.core.artifact import Model
-from alsriaz.core.dates import day_text
-from alsriaz.core.errors import RuleError, SpecError
+from alsriaz.core.artifact import Model, ModelArrays
+from alsriaz.core.dates import Day, day_text
+from alsriaz.core.errors import CallerError, RuleError, SpecError
 from alsriaz.core.json_file import read_object
 from alsriaz.core.layout import Layout
 from alsriaz.core.manifest import Manifest
@@ -20,10 +20,12 @@ from alsriaz.core.rules import NO_RULES, Rules, parse_standing_rules
 from alsriaz.core.spec import Spec, read_spec
 from alsriaz.training.engines import Blocks, Engine, Factors, blocks_for, open_engine
 from alsriaz.training.evaluation import Evaluation, evaluate
+from alsriaz.training.inputs import Inputs
 from alsriaz.training.log import Log, print_metrics
 from alsriaz.training.model import check_factors, model_arrays, rating_matrix
-from alsriaz.training.outputs import write_json, write_recommendations, write_rejected
+from alsriaz.training.outputs import check_writable, write_json, write_recommendations, write_rejected
 from alsriaz.training.pairs import Pairs, check_enough, pair_up
+from alsriaz.training.platform_facts import check_hosts, read_channels, unused_channels
 from alsriaz.training.sales.purchases import Purchases
 from alsriaz.training.sales.reading import read_purchases
 from alsriaz.training.sales.refusals import Refusals
@@ -32,48 +34,85 @@ from alsriaz.training.window import Window, find_window
 NO_MANIFEST = Manifest({}, "")  # of a model that is not finished yet
 
 
-def run(layout: Layout, log: Log) -> None:
+def run(layout: Layout, log: Log, finishing: Callable[[], None]) -> None:
     """Train: read, clean, evaluate, fit, write.
+
+    Args:
+        layout: where everything is.
+        log: what is told on the way.
+        finishing: called when all is done but putting the finished model in place, which nothing should interrupt.
 
     Raises:
         CallerError: the spec, the rules or the data can't be used; nothing of a model is left behind.
     """
     log.say(f"alsriaz {alsriaz.__version__}: training")
+    check_writable((layout.model, layout.output, layout.output_data), layout)
     layout.failure.unlink(missing_ok=True)
-    spec = read_spec(layout.spec_file(), layout.hyperparameters)
-    rules = _standing_rules(layout, spec)
-    files = layout.sales_files()
+    channels = read_channels(layout)
+    check_hosts(layout, channels)
+    for warning in unused_channels(channels):
+        log.warn(warning)
+    with _scratch("engine", "input") as (engine_scratch, copies):
+        inputs = Inputs(layout, channels, copies, log.say)
+        spec = read_spec(inputs.spec_file(), layout.hyperparameters)
+        rules = _standing_rules(inputs.rules_file(), spec)
+        files = inputs.sales_files()
+        with open_engine(spec.engine, engine_scratch) as engine:
+            purchases, refusals = _read(inputs, files, spec, layout, log)
+            learnt = _learn(engine, purchases, refusals, spec, layout, log)
+    _write(learnt, rules, layout, log, finishing)
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """All that the model folder and output.csv are made of."""
+
+    spec: Spec
+    last_day: Day
+    arrays: ModelArrays
+    facts: dict[str, Any]
+
+
+def _read(inputs: Inputs, files: list[Path], spec: Spec, layout: Layout, log: Log) -> tuple[Purchases, Refusals]:
+    files = inputs.readable(files, spec)
     log.say("reading " + ", ".join(layout.shown(file) for file in files[:3]) + (", ..." if len(files) > 3 else ""))
-    with _scratch() as scratch, open_engine(spec.engine, scratch) as engine:
-        purchases, refusals = read_purchases(files, spec, log.say)
-        _tell_rows(log, refusals)
-        write_rejected(layout.output_data / "rejected.csv", refusals)
-        window, warnings = find_window(spec, purchases)
-        for warning in warnings:
-            log.warn(warning)
-        pairs = pair_up(purchases, window, spec.half_life_days)
-        check_enough(pairs, window)
-        evaluation = _evaluate(engine, purchases, window, spec, log)
-        write_json(layout.output_data / "evaluation.json", evaluation)
-        log.say(
-            f"fitting {spec.feedback} ALS on {window}: {pairs.n_customers:,} customers x {pairs.n_items:,} items, "
-            f"{len(pairs):,} pairs, rated by {spec.ranking_type}"
-        )
-        factors, blocks = _fit(engine, pairs, spec, log)
-        arithmetic = engine.arithmetic
-    facts = _facts(spec, refusals, window, pairs, blocks, arithmetic, evaluation.get("metrics", {}))
+    purchases, refusals = read_purchases(files, spec, log.say)
+    inputs.drop_copies()
+    _tell_rows(log, refusals)
+    write_rejected(layout.output_data / "rejected.csv", refusals)
+    return purchases, refusals
+
+
+def _learn(engine: Engine, purchases: Purchases, refusals: Refusals, spec: Spec, layout: Layout, log: Log) -> _Learnt:
+    window, warnings = find_window(spec, purchases)
+    for warning in warnings:
+        log.warn(warning)
+    pairs = pair_up(purchases, window, spec.half_life_days)
+    check_enough(pairs, window)
+    print_metrics(_counts(refusals, pairs))
+    evaluation = _evaluate(engine, purchases, window, spec, log)
+    write_json(layout.output_data / "evaluation.json", evaluation)
+    log.say(
+        f"fitting {spec.feedback} ALS on {window}: {pairs.n_customers:,} customers x {pairs.n_items:,} items, "
+        f"{len(pairs):,} pairs, rated by {spec.ranking_type}"
+    )
+    factors, blocks = _fit(engine, pairs, spec, log)
+    facts = _facts(spec, refusals, window, pairs, blocks, engine.arithmetic, evaluation.get("metrics", {}))
+    return _Learnt(spec, window.last, model_arrays(pairs, purchases, factors), facts)
+
+
+def _write(learnt: _Learnt, rules: Rules, layout: Layout, log: Log, finishing: Callable[[], None]) -> None:
     output = layout.output_data / "output.csv"
     with writing_model(layout.model) as writer:
-        writer.write(arrays := model_arrays(pairs, purchases, factors), rules)
-        model = Model(arrays, NO_MANIFEST, spec, window.last, rules)
+        writer.write(learnt.arrays, rules)
+        model = Model(learnt.arrays, NO_MANIFEST, learnt.spec, learnt.last_day, rules)
         written = write_recommendations(output, layout.output / "output.csv", model, log.say)
-        log.say(f"{written:,} recommendations for {pairs.n_customers:,} customers are in {layout.shown(output)}")
-        manifest = writer.finish(facts)  # last: whoever finds a model finds all that belongs to it
+        log.say(f"{written:,} recommendations for {len(model.customer_ids):,} customers are in {layout.shown(output)}")
+        manifest = writer.finish(learnt.facts, finishing)  # last: whoever finds a model finds all that belongs to it
     log.say(f"model {manifest.short_hash} is in {layout.shown(layout.model)}/, read back and verified")
 
 
-def _standing_rules(layout: Layout, spec: Spec) -> Rules:
-    path = layout.rules_file()
+def _standing_rules(path: Path | None, spec: Spec) -> Rules:
     if path is None:
         return NO_RULES
     try:
@@ -90,11 +129,19 @@ def _too_many(rules: Rules, spec: Spec) -> str:
 
 
 @contextmanager
-def _scratch() -> Iterator[Path]:
-    """Hold an empty folder on the platform's large volume, /tmp, and remove it however the job ends."""
-    folder = Path(tempfile.mkdtemp(prefix="alsriaz-"))
+def _scratch(*names: str) -> Iterator[list[Path]]:
+    """Hold empty folders on the platform's large volume, /tmp, and remove them however the job ends."""
     try:
-        yield folder
+        folder = Path(tempfile.mkdtemp(prefix="alsriaz-"))
+    except FileNotFoundError:  # what tempfile raises where it tried several
+        raise CallerError(
+            "There is no folder for temporary files that can be written to: mount /tmp writable, or set TMPDIR."
+        ) from None
+    try:
+        folders = [folder / name for name in names]
+        for part in folders:
+            part.mkdir()
+        yield folders
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -149,6 +196,17 @@ def _tell_evaluation(log: Log, evaluation: Evaluation) -> None:
         numbers = [f"{measures[measure]:.4f}" for measure in ("ndcg", "precision", "recall")]
         rows.append((group, numbers[0], numbers[1], numbers[2], f"{measures['customers']:,}"))
     log.table(rows)
+
+
+def _counts(refusals: Refusals, pairs: Pairs) -> dict[str, int]:
+    """Return what a job that runs every night should be watched for."""
+    return {
+        "rows_read": refusals.rows,
+        "rows_refused": sum(refusals.counts.values()),
+        "customers": pairs.n_customers,
+        "items": pairs.n_items,
+        "pairs": len(pairs),
+    }
 
 
 def _facts(

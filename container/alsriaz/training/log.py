@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class Log:
@@ -29,7 +29,7 @@ class Log:
             print(" " * 12 + "  ".join(cells).rstrip(), file=sys.stderr, flush=True)
 
 
-def print_metrics(metrics: dict[str, float]) -> None:
+def print_metrics(metrics: Mapping[str, float]) -> None:
     """Print each metric as ``name=value;`` on a line of its own, for SageMaker's MetricDefinitions."""
     for name, value in metrics.items():
-        print(f"{name}={value:.4f};", flush=True)
+        print(f"{name}={value};" if isinstance(value, int) else f"{name}={value:.4f};", flush=True)

@@ -1,18 +1,21 @@
 """The process boundary of train: signals, exit statuses and the failure file."""
 
 import errno
+import os
 import signal
 import sys
+import threading
 import traceback
 from pathlib import Path
 from types import FrameType
 
 from alsriaz.core.errors import CallerError, Stopped
 from alsriaz.core.layout import Layout
-from alsriaz.training.job import run
+from alsriaz.core.setting import shown
 from alsriaz.training.log import Log
 
 DONE, CALLER, DEFECT = 0, 1, 2
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
 _CALLERS_ERRNOS = {
     errno.ENOSPC: "there is no space left: give the job a larger volume",
     errno.EDQUOT: "the quota is used up: give the job a larger volume",
@@ -28,13 +31,14 @@ def main() -> int:
     """Train under ALSRIAZ_ML_ROOT and return the exit status.
 
     0: done. 1: the caller can fix it (spec, rules, data, disk, memory). 2: a defect of ours. 128 + n: stopped by signal
-    n. Whenever it is not 0, output/failure says why, the sentence for a person first.
+    n. Whenever it is not 0, output/failure says why, the sentence for a person first; it is written last.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
+    _heed_signals()
+    sys.unraisablehook = _ring_again
+    os.umask(0o022)  # whoever looks at the outputs may be another user than the one who trains
     layout = Layout.from_environment()
     try:
-        run(layout, Log())
+        _train(layout)
     except Stopped as stop:
         name = signal.Signals(stop.signal_number).name
         _fail(layout.failure, f"Training was stopped by {name} before it was done.", "")
@@ -55,6 +59,16 @@ def main() -> int:
     return DONE
 
 
+def _train(layout: Layout) -> None:
+    # Takes a second: as late as this, so that a signal is heeded from the start. Process 1 would never see it else.
+    from alsriaz.training.job import run
+
+    log = Log()
+    if name := os.environ.get("TRAINING_JOB_NAME"):
+        log.say(f"training job {shown(name)}")
+    run(layout, log, _never_stop_again)
+
+
 def _defect(error: Exception) -> tuple[str, str]:
     """Return the sentence and the traceback for a defect of ours; an error may even fail to say what it is."""
     try:
@@ -63,10 +77,31 @@ def _defect(error: Exception) -> tuple[str, str]:
         return f"alsriaz has a defect, please report it: {type(error).__name__}", ""
 
 
+def _heed_signals() -> None:
+    for number in _STOPPING:
+        signal.signal(number, _stop)
+
+
+def _ring_again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Repeat a signal that came while Python ran a finaliser, which lets no exception out; py4j has many of them."""
+    if not isinstance(unraisable.exc_value, Stopped):
+        sys.__unraisablehook__(unraisable)
+        return
+    _heed_signals()
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), unraisable.exc_value.signal_number))
+    timer.daemon = True
+    timer.start()
+
+
 def _stop(number: int, _frame: FrameType | None) -> None:
-    for again in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(again, signal.SIG_IGN)  # cleaning up is not to be disturbed
+    _never_stop_again()  # cleaning up is not to be disturbed
     raise Stopped(number)
+
+
+def _never_stop_again() -> None:
+    """Ignore all further signals: a job that is as good as done, or on its way out, ends soon by itself."""
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _fail(path: Path, sentence: str, trace: str) -> None:

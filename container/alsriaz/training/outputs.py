@@ -2,14 +2,17 @@
 
 import csv
 import json
+import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from alsriaz.core.artifact import Model
+from alsriaz.core.errors import CallerError
+from alsriaz.core.layout import Layout
 from alsriaz.core.lists import bind, make_layer, make_lists
 from alsriaz.training.engines import Progress
 from alsriaz.training.sales.refusals import Refusals, RejectedRow
@@ -17,6 +20,17 @@ from alsriaz.training.sales.refusals import Refusals, RejectedRow
 OUTPUT_COLUMNS = ("customer", "place", "item", "score", "reason")
 PROGRESS_SECONDS = 5
 _SCORES_AT_ONCE = 1 << 24  # 64 MB of float32
+
+
+def check_writable(folders: Iterable[Path], layout: Layout) -> None:
+    """Raise a CallerError where an output folder can't be written to: before hours of work, not after them."""
+    for folder in folders:
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if there.is_dir() and not os.access(there, os.W_OK | os.X_OK):
+            raise CallerError(
+                f"{layout.shown(folder)}/ can't be written to by user {os.geteuid()}: run as a user who may, or mount "
+                "it writable."
+            )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from alsriaz.training.sales.refusals import SAMPLES
 LONGEST_LINE: Final = 1 << 20
 _PIECE: Final = LONGEST_LINE
 _SHOWN: Final = 800
-_BOM: Final = b"\xef\xbb\xbf"
+BOM: Final = b"\xef\xbb\xbf"
 _MARK: Final = "\x01"
 _LINE_END = re.compile(rb"[\r\n]")
 
@@ -87,7 +87,7 @@ class LineGuard(io.RawIOBase):
         while True:
             data = self._source.read(_PIECE)
             if self._at_start:
-                data = data.removeprefix(_BOM)
+                data = data.removeprefix(BOM)
                 self._at_start = False
                 if not data:
                     data = self._source.read(_PIECE)
@@ -97,7 +97,7 @@ class LineGuard(io.RawIOBase):
                 return self._first_line_bounded(
                     buffer if not buffer or buffer.endswith((b"\n", b"\r")) else buffer + b"\n"
                 )
-            cut = _last_line_end(buffer)
+            cut = last_line_end(buffer)
             if cut:
                 self._rest = buffer[cut:]
                 return self._first_line_bounded(buffer[:cut])
@@ -151,7 +151,7 @@ class LineGuard(io.RawIOBase):
         self.lines += ends
 
 
-def _last_line_end(buffer: bytes) -> int:
+def last_line_end(buffer: bytes) -> int:
     """Return how many bytes of `buffer` are whole lines. A lone CR ends a line only where there is no LF."""
     return buffer.rfind(b"\n") + 1 or buffer.rfind(b"\r", 0, len(buffer) - 1) + 1
 
