@@ -19,7 +19,7 @@ from alsriaz.core.artifact import ModelArrays
 from alsriaz.core.foldin import gram
 from alsriaz.core.ids import pack_ids
 from alsriaz.core.model_writer import writing_model
-from alsriaz.core.rules import NO_RULES
+from alsriaz.core.rules import NO_RULES, Rules
 from alsriaz.core.spec import parse_spec
 from tests.serving.serving_process import Server, descendants, running_server
 
@@ -42,8 +42,8 @@ def main() -> None:
             report(server, options.items * RANK * 4 / 2**20, options.workers, ready)
 
 
-def write_model(folder: Path, n_items: int) -> None:
-    """Write a model of random factors."""
+def write_model(folder: Path, n_items: int, rules: Rules = NO_RULES) -> None:
+    """Write a model of random factors, with these standing rules."""
     random = np.random.default_rng(42)
     factors = random.standard_normal((CUSTOMERS + n_items, RANK), dtype=np.float32)
     customer_text, customer_offsets = pack_ids([f"c{number:07}" for number in range(CUSTOMERS)])
@@ -70,7 +70,7 @@ def write_model(folder: Path, n_items: int) -> None:
     counts = {"customers": CUSTOMERS, "items": n_items}
     dates = {"first_day": "2010-01-01", "last_day": "2011-12-09"}
     with writing_model(folder) as writer:
-        writer.write(arrays, NO_RULES)
+        writer.write(arrays, rules)
         writer.finish({"made_by": "a benchmark", "spec": parse_spec({}).as_json(), "counts": counts, "dates": dates})
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from alsriaz.predictor import create_app
 from alsriaz.serving.recommender import RECOMMEND_FIELDS, Limits, Recommender
+from alsriaz.serving.settings import read_settings
 from alsriaz.serving.wire import STATUS
 from tests.small_models import shop
 
@@ -19,7 +20,9 @@ JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 
 @pytest.fixture
 def client() -> FlaskClient:
-    return create_app(Recommender(shop().in_memory(), Limits()), most_bytes=10_000).test_client()
+    client = create_app(Recommender(shop().in_memory(), Limits()), read_settings({})).test_client()
+    client.application.config["MAX_CONTENT_LENGTH"] = 10_000
+    return client
 
 
 def test_ping_says_that_it_is_ready(client: FlaskClient) -> None:
@@ -47,7 +50,8 @@ def test_types(client: FlaskClient, body: str, kind: str | None, accept: str | N
 
 
 def test_the_type_of_answers_that_leave_it_open_can_be_set() -> None:
-    client = create_app(Recommender(shop().in_memory(), Limits()), 10_000, default_accept=LINES).test_client()
+    settings = read_settings({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": LINES})
+    client = create_app(Recommender(shop().in_memory(), Limits()), settings).test_client()
     assert client.post("/invocations", data="ann", content_type=CSV).content_type == LINES
 
 

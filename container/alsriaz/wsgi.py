@@ -1,27 +1,40 @@
 """The application that gunicorn loads, once, before it forks its workers: they share the mapped model."""
 
 import os
+from pathlib import Path
 
 from flask import Flask
 
 from alsriaz.core.artifact import open_model
 from alsriaz.core.layout import Layout
-from alsriaz.predictor import create_app
+from alsriaz.predictor import create_app, create_models_app
+from alsriaz.serving.log import configure_log
+from alsriaz.serving.metrics import Metrics
+from alsriaz.serving.multi_model.freed import share_one_arena
+from alsriaz.serving.multi_model.models import Models, terms_of
+from alsriaz.serving.multi_model.peers import FOLDER as MODELS_FOLDER
 from alsriaz.serving.recommender import Limits, Recommender
 from alsriaz.serving.settings import read_settings
 
 
 def build_app() -> Flask:
-    """Return the application for the model folder and the settings of this process's environment.
+    """Return the application for the settings of this process's environment: of one model, or in multi-model mode.
 
     Raises:
         ModelError: there is no usable model.
         SpecError: a setting can't be used.
     """
     settings = read_settings(os.environ)
+    configure_log(settings.log_level)
     limits = Limits(settings.max_k, settings.max_rule_ids, settings.max_history)
-    recommender = Recommender(open_model(Layout.from_environment().model), limits)
-    return create_app(recommender, settings.max_body_bytes, settings.default_accept)
+    layout = Layout.from_environment()
+    if settings.multi_model:
+        share_one_arena()
+        metrics = Metrics()
+        terms = terms_of(settings, limits)
+        models = Models(Path(os.environ[MODELS_FOLDER]), layout, terms, metrics.count_model)
+        return create_models_app(models, settings, metrics)
+    return create_app(Recommender(open_model(layout.model), limits), settings)
 
 
 app = build_app()

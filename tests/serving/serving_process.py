@@ -1,4 +1,7 @@
-"""A real `serve`, on a free port, for tests that speak HTTP to it or watch its processes."""
+"""A real `serve`, on a free port, for tests that speak HTTP to it or watch its processes.
+
+Tests of HTTP alone take the fixture `serving` of conftest.py, and so run against the image too.
+"""
 
 import contextlib
 import http.client
@@ -10,7 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -33,12 +38,10 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Server:
-    """A `serve` that was started; `process` is its supervisor."""
+class HttpServer(ABC):
+    """A `serve` that was started, wherever it runs."""
 
     port: int
-    process: "subprocess.Popen[bytes]"
-    _log: IO[bytes]
 
     def request(
         self,
@@ -55,19 +58,69 @@ class Server:
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
 
-    def log(self) -> str:
-        """Return all that serve, gunicorn and nginx have written so far."""
-        return Path(self._log.name).read_text(encoding="utf-8", errors="replace")
-
     def answers_ping(self) -> bool:
         with contextlib.suppress(OSError, http.client.HTTPException):
             return self.request("GET", "/ping", timeout=5).status == 200
         return False
 
+    @abstractmethod
+    def log(self) -> str:
+        """Return all that serve, gunicorn and nginx have written so far."""
+
+    @abstractmethod
+    def ended(self) -> int | None:
+        """Return its exit status, or None while it runs."""
+
+    @abstractmethod
+    def wait(self) -> int:
+        """Wait until it has ended by itself, and return its exit status."""
+
+    @abstractmethod
     def stop(self) -> int:
         """Ask it to stop, as the platform does, and return its exit status."""
-        self.process.send_signal(signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Server(HttpServer):
+    """A `serve` on this machine; `process` is its supervisor."""
+
+    process: "subprocess.Popen[bytes]"
+    _log: IO[bytes]
+
+    def log(self) -> str:
+        return Path(self._log.name).read_text(encoding="utf-8", errors="replace")
+
+    def ended(self) -> int | None:
+        return self.process.poll()
+
+    def wait(self) -> int:
         return self.process.wait(PATIENCE)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+
+class Serving(ABC):
+    """A way to run `serve` on the model below a folder."""
+
+    @abstractmethod
+    def started(self, root: Path, environ: Mapping[str, str] | None = None) -> AbstractContextManager[HttpServer]:
+        """Start `serve` on what is below `root` and go on at once; stop it after."""
+
+    @contextlib.contextmanager
+    def running(self, root: Path, environ: Mapping[str, str] | None = None) -> Iterator[HttpServer]:
+        """Like `started`, but go on once /ping is answered 200 through nginx."""
+        with self.started(root, environ) as server:
+            until_ready(server)
+            yield server
+
+
+class Locally(Serving):
+    """As a process of this machine."""
+
+    def started(self, root: Path, environ: Mapping[str, str] | None = None) -> AbstractContextManager[HttpServer]:
+        return started_server({"ALSRIAZ_ML_ROOT": str(root), **(environ or {})})
 
 
 @contextlib.contextmanager
@@ -104,10 +157,15 @@ def running_server(
 ) -> Iterator[Server]:
     """Like `started_server`, but go on once /ping is answered 200 through nginx."""
     with started_server(environ, command=command, **options) as server:
-        until(lambda: server.answers_ping() or server.process.poll() is not None, server.log)
-        if server.process.poll() is not None:
-            raise AssertionError(f"serve ended with {server.process.returncode} before it served:\n{server.log()}")
+        until_ready(server)
         yield server
+
+
+def until_ready(server: HttpServer) -> None:
+    """Return once /ping is answered 200; AssertionError where serve ends before."""
+    until(lambda: server.ended() is not None or server.answers_ping(), server.log)
+    if server.ended() is not None:
+        raise AssertionError(f"serve ended with {server.ended()} before it served:\n{server.log()}")
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""The HTTP API through real nginx and gunicorn, as a client meets it."""
+"""The HTTP API through real nginx and gunicorn, as a client meets it: on this machine, and in the image."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.serving.serving_process import Server, running_server, started_server
+from tests.serving.serving_process import HttpServer, Serving
 from tests.small_models import cut, flip, shop
 
 pytestmark = pytest.mark.process
@@ -25,32 +25,32 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(root: Path) -> Iterator[Server]:
-    with running_server({"ALSRIAZ_ML_ROOT": str(root), "ALSRIAZ_WORKERS": "2"}) as server:
+def server(serving: Serving, root: Path) -> Iterator[HttpServer]:
+    with serving.running(root, {"ALSRIAZ_WORKERS": "2"}) as server:
         yield server
 
 
-def post(server: Server, body: Any, kind: str = JSON, **headers: str) -> tuple[int, str, Any]:
+def post(server: HttpServer, body: Any, kind: str = JSON, **headers: str) -> tuple[int, str, Any]:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     answer = server.request("POST", "/invocations", data, {"Content-Type": kind} | headers)
     media = answer.headers["Content-Type"]
     return answer.status, media, answer.json() if media == JSON else answer.body.decode()
 
 
-def test_a_question_is_answered_under_the_standing_rules(server: Server) -> None:
+def test_a_question_is_answered_under_the_standing_rules(server: HttpServer) -> None:
     status, media, answer = post(server, {"customer": "ann", "k": 4})
     assert (status, media) == (200, JSON)
     assert [entry["item"] for entry in answer["recommendations"]] == ["apple", "bread", "cocoa", "eggs"]
 
 
-def test_instances(server: Server) -> None:
+def test_instances(server: HttpServer) -> None:
     _, _, answer = post(server, {"instances": [{"customer": "ann", "k": 1}, {"customer": "bob", "k": 1}, {"k": 1}]})
     first, second, third = answer["predictions"]
     assert [a["recommendations"][0]["item"] for a in (first, second)] == ["apple", "figs"]
     assert third["error"]["code"] == "missing_field"
 
 
-def test_json_lines(server: Server) -> None:
+def test_json_lines(server: HttpServer) -> None:
     _, media, answer = post(server, b'{"customer": "ann", "k": 1}\n\n{"task": "popular", "k": 1}\n', LINES)
     assert media == LINES
     first, second, third = map(json.loads, answer.split("\n"))
@@ -59,7 +59,7 @@ def test_json_lines(server: Server) -> None:
     assert third["recommendations"][0]["item"] == "bread"
 
 
-def test_csv(server: Server) -> None:
+def test_csv(server: HttpServer) -> None:
     _, media, answer = post(server, b"customer\nann\nzoe\n\nbob\n", CSV)
     assert (media, answer) == (CSV, "ann,apple,bread,cocoa\nzoe,bread,apple,cocoa\n,\nbob,figs,eggs,cocoa")
 
@@ -98,7 +98,7 @@ BAD: list[tuple[str, bytes, dict[str, str], int, str, str]] = [
 
 @pytest.mark.parametrize(("why", "body", "headers", "status", "code", "words"), BAD, ids=[bad[0] for bad in BAD])
 def test_bad_requests(
-    server: Server, why: str, body: bytes, headers: dict[str, str], status: int, code: str, words: str
+    server: HttpServer, why: str, body: bytes, headers: dict[str, str], status: int, code: str, words: str
 ) -> None:
     answer = server.request("POST", "/invocations", body, {"Content-Type": JSON} | headers)
     assert answer.status == status
@@ -107,13 +107,13 @@ def test_bad_requests(
     assert len(answer.body) < 500
 
 
-def test_get_on_invocations(server: Server) -> None:
+def test_get_on_invocations(server: HttpServer) -> None:
     answer = server.request("GET", "/invocations")
     assert (answer.status, answer.headers["Allow"]) == (405, "POST")
     assert answer.json()["error"]["code"] == "method_not_allowed"
 
 
-def test_a_path_that_begins_like_ping_is_not_ping(server: Server) -> None:
+def test_a_path_that_begins_like_ping_is_not_ping(server: HttpServer) -> None:
     answer = server.request("GET", "/pingpong")
     assert (answer.status, answer.json()["error"]["code"]) == (404, "not_found")
 
@@ -133,26 +133,26 @@ UNUSABLE: list[tuple[str, str, Callable[[Path], object], str]] = [
 
 @pytest.mark.parametrize(("why", "name", "harm", "words"), UNUSABLE, ids=[case[0] for case in UNUSABLE])
 def test_an_unusable_model_ends_serve_with_one_sentence(
-    tmp_path: Path, why: str, name: str, harm: Callable[[Path], object], words: str
+    serving: Serving, tmp_path: Path, why: str, name: str, harm: Callable[[Path], object], words: str
 ) -> None:
     shop().write(tmp_path / "model")
     harm(tmp_path / "model" / name)
-    with started_server({"ALSRIAZ_ML_ROOT": str(tmp_path)}) as server:
-        assert server.process.wait(60) == 1
+    with serving.started(tmp_path) as server:
+        assert server.wait() == 1
         assert words in server.log()
         assert len(server.log().strip().splitlines()) == 1, server.log()
         assert str(tmp_path) not in server.log()
 
 
-def test_a_model_folder_is_never_written(tmp_path: Path) -> None:
+def test_a_model_folder_is_never_written(serving: Serving, tmp_path: Path) -> None:
     shop().write(tmp_path / "model")
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "model").iterdir()}
-    with running_server({"ALSRIAZ_ML_ROOT": str(tmp_path), "ALSRIAZ_WORKERS": "1"}) as server:
+    with serving.running(tmp_path, {"ALSRIAZ_WORKERS": "1"}) as server:
         assert post(server, {"customer": "ann"})[0] == 200
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "model").iterdir()} == before
 
 
-def test_large_answers_and_bodies_pass(server: Server) -> None:
+def test_large_answers_and_bodies_pass(server: HttpServer) -> None:
     lines = b"\n".join([b'{"customer": "ann", "k": 5}'] * 20_000)
     status, _, answer = post(server, lines, LINES)
     assert status == 200

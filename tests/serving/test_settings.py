@@ -23,13 +23,74 @@ DEFAULTS = Settings(
     max_rule_ids=100_000,
     max_history=10_000,
     default_accept=None,
+    batch_transform=False,
+    max_payload_mb=None,
+    batch_strategy="MULTI_RECORD",
+    max_concurrent_transforms=None,
     log_level="info",
+    multi_model=False,
+    models_memory_mb=read_settings({}).models_memory_mb,
 )
 
 EXAMPLES: list[tuple[dict[str, str], dict[str, Any], str]] = [
     # environ, what differs from the defaults, why
     ({}, {}, "nothing set"),
-    ({"HOME": "/root", "SAGEMAKER_BATCH": "true"}, {}, "other people's variables are theirs"),
+    (
+        {
+            "HOME": "/root",
+            "SAGEMAKER_REGION": "eu-west-1",
+            "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
+            "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+            "SAGEMAKER_PROGRAM": "inference.py",
+            "SAGEMAKER_SAFE_PORT_RANGE": "30000-30009",
+            "SAGEMAKER_MODEL_SERVER_WORKERS": "many",
+            "PROMETHEUS_MULTIPROC_DIR": "/elsewhere",
+        },
+        {},
+        "other people's variables are theirs, and a second port isn't needed",
+    ),
+    (
+        {"SAGEMAKER_BATCH": "true"},
+        {"batch_transform": True, "timeout_seconds": 3600, "max_body_mb": 100},
+        "a batch transform job",
+    ),
+    (
+        {"SAGEMAKER_BATCH": "True", "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "1", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "6"},
+        {
+            "batch_transform": True,
+            "timeout_seconds": 3600,
+            "max_body_mb": 100,
+            "max_payload_mb": 6,
+            "max_concurrent_transforms": 1,
+        },
+        "as local mode spells it; a payload below the limit doesn't lower it",
+    ),
+    (
+        {"SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "0", "SAGEMAKER_BATCH_STRATEGY": "SINGLE_RECORD"},
+        {
+            "batch_transform": True,
+            "timeout_seconds": 3600,
+            "max_body_mb": None,
+            "max_payload_mb": 0,
+            "batch_strategy": "SINGLE_RECORD",
+        },
+        "bodies of any length",
+    ),
+    (
+        {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "120", "SAGEMAKER_BATCH_STRATEGY": "MultiRecord", "SAGEMAKER_BATCH": "false"},
+        {"max_body_mb": 120, "max_payload_mb": 120},
+        "a payload above the limit raises it; the API's own spelling",
+    ),
+    (
+        {
+            "SAGEMAKER_BATCH": "1",
+            "SAGEMAKER_MAX_PAYLOAD_IN_MB": "0",
+            "ALSRIAZ_MAX_BODY_MB": "7",
+            "ALSRIAZ_TIMEOUT_SECONDS": "70",
+        },
+        {"batch_transform": True, "max_payload_mb": 0, "max_body_mb": 7, "timeout_seconds": 70},
+        "what is said in our own words stands above the platform's",
+    ),
     ({"ALSRIAZ_ML_ROOT": "/srv/ml", "ALSRIAZ_ONLINE_RETAIL": "/data"}, {}, "ours that are read elsewhere"),
     (
         {
@@ -67,6 +128,11 @@ REFUSED = [
     ("ALSRIAZ_SHUTDOWN_SECONDS", "-1", "is '-1', expected a whole number from 1 to 3600"),
     ("ALSRIAZ_MAX_BODY_MB", "1025", "is '1025', expected a whole number from 1 to 1024"),
     ("ALSRIAZ_MAX_BODY_MB", "25m", "is '25m', expected a whole number from 1 to 1024"),
+    ("SAGEMAKER_BATCH", "yes", "is 'yes', expected true or false"),
+    ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "-1", "is '-1', expected a whole number from 0 to 1000000"),
+    ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6MB", "is '6MB', expected a whole number from 0 to 1000000"),
+    ("SAGEMAKER_BATCH_STRATEGY", "ALL", "is 'ALL', expected MULTI_RECORD or SINGLE_RECORD"),
+    ("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "x", "is 'x', expected a whole number from 0 to 10000"),
     ("ALSRIAZ_MAX_K", "100001", "is '100001', expected a whole number from 1 to 100000"),
     ("ALSRIAZ_MAX_RULE_IDS", "nan", "is 'nan', expected a whole number from 1 to 10000000"),
     ("ALSRIAZ_MAX_HISTORY", "1" * 500, "expected a whole number from 1 to 1000000"),
@@ -96,6 +162,7 @@ def test_unknown_variable_gets_the_nearest_name() -> None:
 
 
 def test_megabytes_are_nginx_s() -> None:
+    assert read_settings({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}).max_body_bytes is None
     assert read_settings({"ALSRIAZ_MAX_BODY_MB": "2"}).max_body_bytes == 2_097_152
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from alsriaz.serving.supervisor import heartbeat_folder
 from tests.serving.serving_process import (
     PATIENCE,
     ROOT,
@@ -395,6 +396,13 @@ def test_port_is_free_again_at_once(tmp_path: Path) -> None:
             chosen = Server(int(port["SAGEMAKER_BIND_TO_PORT"]), server.process, server._log)
             until(chosen.answers_ping, server.log)
             assert server.stop() == 0
+
+
+def test_heartbeat_needs_no_shared_memory(tmp_path: Path) -> None:
+    private = str(tmp_path)
+    assert heartbeat_folder(private, "/nowhere") == private, "a serverless endpoint may have none"
+    (tmp_path / "shm").mkdir()
+    assert heartbeat_folder(private, str(tmp_path / "shm")) == str(tmp_path / "shm")
 
 
 def test_runs_as_an_ordinary_user(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 from typing import Any
 
+from alsriaz.serving.metrics import worker_ended
 from alsriaz.serving.settings import read_settings
 
 _settings = read_settings(os.environ)
@@ -32,7 +33,7 @@ control_socket_disable = True  # it would be made in the home folder, which may 
 limit_request_line = 0  # no limit: nginx has set one of 8 KB, for headers too
 limit_request_field_size = 0
 
-_running: dict[int, float] = {}  # since when (time.monotonic) each thread has been at its request
+_overdue_at: dict[int, float] = {}  # when (time.monotonic) each thread's request is overdue
 
 
 def when_ready(server: Any) -> None:
@@ -42,18 +43,25 @@ def when_ready(server: Any) -> None:
 
 
 def pre_request(worker: Any, request: Any) -> None:
-    """Note when this thread began."""
-    _running[threading.get_ident()] = time.monotonic()
+    """Note until when this thread may take."""
+    is_load = request.method == "POST" and request.path == "/models"
+    seconds = _settings.load_seconds if is_load else _settings.timeout_seconds
+    _overdue_at[threading.get_ident()] = time.monotonic() + seconds + _GRACE_SECONDS
 
 
 def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None:
     """Note that this thread is done; called after failures too."""
-    _running.pop(threading.get_ident(), None)
+    _overdue_at.pop(threading.get_ident(), None)
 
 
 def post_worker_init(worker: Any) -> None:
     """Start to watch for requests that take too long."""
     threading.Thread(target=_replace_when_overdue, args=(worker,), daemon=True).start()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Forget what a worker that has ended was doing; called in gunicorn's main process, whatever ended it."""
+    worker_ended(worker.pid)
 
 
 def _replace_when_overdue(worker: Any) -> None:
@@ -62,8 +70,7 @@ def _replace_when_overdue(worker: Any) -> None:
     nginx has answered the overdue request already, and a thread can't be stopped from outside. SIGTERM to ourselves
     makes the worker take no new requests meanwhile; gunicorn starts another in its place.
     """
-    limit = _settings.timeout_seconds + _GRACE_SECONDS
-    while not _overdue(limit):
+    while not _overdue():
         time.sleep(0.5)
     worker.log.error(
         "A request has run for more than %s seconds (ALSRIAZ_TIMEOUT_SECONDS): worker %s takes no more, and is "
@@ -72,12 +79,12 @@ def _replace_when_overdue(worker: Any) -> None:
         os.getpid(),
     )
     os.kill(os.getpid(), signal.SIGTERM)
-    while _overdue(limit) < len(_running):
+    while _overdue() < len(_overdue_at):
         time.sleep(0.1)
     os._exit(1)  # sys.exit would wait for the overdue thread
 
 
-def _overdue(limit: float) -> int:
-    """Return how many requests have run for longer than `limit` seconds."""
+def _overdue() -> int:
+    """Return how many requests have run for longer than they may."""
     now = time.monotonic()
-    return sum(now - began > limit for began in list(_running.values()))
+    return sum(now > moment for moment in list(_overdue_at.values()))

@@ -80,8 +80,9 @@ def nginx_configuration(settings: Settings, folder: str) -> str:
         port=settings.port,
         open_files=open_files,
         connections=open_files // 2,
-        max_body_mb=settings.max_body_mb,
+        max_body_mb=settings.max_body_mb or 0,  # nginx's word for no limit
         timeout_seconds=settings.timeout_seconds,
+        load_seconds=settings.load_seconds,
     )
 
 

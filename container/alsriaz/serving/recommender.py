@@ -15,6 +15,7 @@ from alsriaz.core.ranking import FixedScorer, Scorer
 from alsriaz.core.rules import parse_rules
 from alsriaz.core.setting import nearest, shown, whole_number
 from alsriaz.serving.history import Bought, factors_from, parse_history, stored, with_history
+from alsriaz.serving.tally import OTHER, Tally
 from alsriaz.serving.wire import Answer, Answered, Record, check_fields
 
 TASKS = ("recommend", "popular")
@@ -50,34 +51,47 @@ class Recommender:
         """The short hash that answers carry."""
         return self._model.manifest.short_hash
 
-    def answers(self, records: Iterable[Record | RequestError]) -> Iterator[Answered]:
-        """Yield each record with its answer, or with the error that it met."""
-        for record in records:
-            yield record, record if isinstance(record, RequestError) else self._answer_or_error(record)
+    @property
+    def n_customers(self) -> int:
+        """How many customers the model knows."""
+        return len(self._model.customer_ids)
 
-    def answer(self, record: Record) -> dict[str, Any]:
-        """Return the answer to one record.
+    @property
+    def n_items(self) -> int:
+        """How many items the model knows."""
+        return len(self._catalogue.ids)
+
+    def answers(self, records: Iterable[Record | RequestError], tally: Tally | None = None) -> Iterator[Answered]:
+        """Yield each record with its answer, or with the error that it met; each is counted in `tally`."""
+        counts = Tally() if tally is None else tally
+        for record in records:
+            answer = record if isinstance(record, RequestError) else self._answer_or_error(record, counts)
+            counts.add(_label(record), failed=isinstance(answer, CallerError))
+            yield record, answer
+
+    def answer(self, record: Record, tally: Tally | None = None) -> dict[str, Any]:
+        """Return the answer to one record; how many candidates it had is noted in `tally`.
 
         Raises:
             RequestError: a field is unknown, missing or can't be used, or the customer is unknown and the record asks
                 for an error then.
             RuleError: the rules are malformed or can't be kept.
         """
-        task = task_of(record)
+        task, counts = task_of(record), Tally() if tally is None else tally
         if task == "recommend":
-            return self._recommend(record)
+            return self._recommend(record, counts)
         if task == "popular":
-            return self._popular(record)
+            return self._popular(record, counts)
         hint = nearest(task, TASKS) if isinstance(task, str) else "."
         raise RequestError("bad_value", f"task is {shown(task)}, expected one of {', '.join(TASKS)}{hint}", "task")
 
-    def _answer_or_error(self, record: Record) -> Answer | CallerError:
+    def _answer_or_error(self, record: Record, tally: Tally) -> Answer | CallerError:
         try:
-            return self.answer(record)
+            return self.answer(record, tally)
         except (RequestError, RuleError) as error:
             return error
 
-    def _recommend(self, record: Record) -> dict[str, Any]:
+    def _recommend(self, record: Record, tally: Tally) -> dict[str, Any]:
         check_fields(record, RECOMMEND_FIELDS)
         customer, on_unknown, k, rules = _customer(record), _on_unknown(record), self._k(record), self._rules(record)
         position = None if customer is None else self._model.customer_ids.position_of(customer)
@@ -94,9 +108,10 @@ class Recommender:
         if source == "popular" and on_unknown == "error":
             raise _unknown(customer)
         picks, more = self._list(self._scorer(position, bought, source), k, rules, bought, source)
+        tally.add_candidates(rules.candidates(self.n_items, None if bought is None else bought.items))
         return self._body(picks, source, [*notices, *rules.notices, *more], {"customer": customer})
 
-    def _popular(self, record: Record) -> dict[str, Any]:
+    def _popular(self, record: Record, tally: Tally) -> dict[str, Any]:
         check_fields(record, POPULAR_FIELDS)
         k, rules = self._k(record), self._rules(record)
         if (record.get("exclude") or {}).get("purchased"):
@@ -104,6 +119,7 @@ class Recommender:
             raise RuleError("exclude.purchased", message)
         nothing = stored(self._model, None)
         picks, more = self._list(self._scorer(None, nothing, "popular"), k, rules, nothing, "popular")
+        tally.add_candidates(rules.candidates(self.n_items, nothing.items))
         return self._body(picks, "popular", [*rules.notices, *more], {})
 
     def _scorer(self, position: Position | None, bought: Bought | None, source: str) -> Scorer:
@@ -154,6 +170,12 @@ def task_of(record: Record) -> Any:
     """Return the task that a record names, whether there is such a one or not."""
     task = record.get("task")
     return "recommend" if task is None else task
+
+
+def _label(record: Record | RequestError) -> str:
+    """Return the task of a record as the log and the metrics name it."""
+    task = OTHER if isinstance(record, RequestError) else task_of(record)
+    return task if isinstance(task, str) and task in TASKS else OTHER
 
 
 def _unknown(customer: str | None) -> RequestError:

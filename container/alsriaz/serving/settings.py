@@ -9,15 +9,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from alsriaz.core.errors import SpecError
-from alsriaz.core.machine import available_cores
-from alsriaz.core.setting import Setting, markdown_table, nearest, optional, shown, whole
+from alsriaz.core.machine import available_cores, memory_limit
+from alsriaz.core.setting import Setting, boolean, markdown_table, nearest, optional, shown, whole
 from alsriaz.serving.media import CSV, JSON, LINES
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ACCEPTS = (JSON, LINES, CSV)
+STRATEGIES = {"multirecord": "MULTI_RECORD", "singlerecord": "SINGLE_RECORD"}
+
+_TIMEOUT_SECONDS, _TRANSFORM_TIMEOUT_SECONDS = 60, 3600  # the platform's longest: endpoint, batch transform
+_MAX_BODY_MB, _TRANSFORM_MAX_BODY_MB = 25, 100
+_LOAD_SECONDS = 360
+_MODELS_SHARE = 0.6  # of all memory; what is left is for the workers themselves and for requests
 
 _PREFIX = "ALSRIAZ_"
-_OTHERS = ("ALSRIAZ_ML_ROOT", "ALSRIAZ_ONLINE_RETAIL")  # ours too, but read elsewhere
+_OTHERS = ("ALSRIAZ_ML_ROOT", "ALSRIAZ_ONLINE_RETAIL", "ALSRIAZ_MODELS_FOLDER")  # ours too, but read elsewhere
 # Kubernetes tells each container where a service is by such variables, and may well have a service named alsriaz.
 _SERVICE_LINK = re.compile(
     r"ALSRIAZ_(\w+_)?(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|ALSRIAZ_(\w+_)?PORT=\w+://.*"
@@ -33,17 +39,28 @@ class Settings:
     threads: int
     timeout_seconds: int
     shutdown_seconds: int
-    max_body_mb: int
+    max_body_mb: int | None
     max_k: int
     max_rule_ids: int
     max_history: int
     default_accept: str | None
+    batch_transform: bool
+    max_payload_mb: int | None
+    batch_strategy: str
+    max_concurrent_transforms: int | None
     log_level: str
+    multi_model: bool
+    models_memory_mb: int
 
     @property
-    def max_body_bytes(self) -> int:
-        """`max_body_mb` in bytes; a megabyte is 2**20 of them, as nginx counts."""
-        return self.max_body_mb * 2**20
+    def load_seconds(self) -> int:
+        """How long loading a model may take: as long as the platform waits for it, or longer."""
+        return max(_LOAD_SECONDS, self.timeout_seconds)
+
+    @property
+    def max_body_bytes(self) -> int | None:
+        """`max_body_mb` in bytes, None for no limit; a megabyte is 2**20 of them, as nginx counts."""
+        return None if self.max_body_mb is None else self.max_body_mb * 2**20
 
 
 def _one_of(*names: str) -> Any:
@@ -54,6 +71,14 @@ def _one_of(*names: str) -> Any:
         return name
 
     return parse
+
+
+def _strategy(value: str) -> str:
+    """Parse the platform's MULTI_RECORD and the spelling of its own API, MultiRecord."""
+    try:
+        return STRATEGIES[value.strip().lower().replace("_", "")]
+    except KeyError:
+        raise ValueError from None
 
 
 def _whole(name: str, low: int, high: int, default: int, meaning: str) -> Setting:
@@ -78,13 +103,14 @@ ROWS: Mapping[str, Setting] = {
         "Requests that a worker holds at a time, each in a thread; all others wait until a worker has room. With 1, "
         "/ping waits behind a long batch.",
     ),
-    "timeout_seconds": _whole(
+    "timeout_seconds": Setting(
         "ALSRIAZ_TIMEOUT_SECONDS",
-        1,
-        3600,
-        60,
+        optional(whole(1, 3600)),
+        "a whole number from 1 to 3600",
+        None,
         "A request that takes longer is answered 504, and its worker is replaced once its other requests are done. "
-        "The platform's own limit is 60 for endpoints, more for batch transform and asynchronous endpoints.",
+        "Without it 60, which is the platform's own limit for endpoints, and 3600 in a batch transform job. "
+        "Asynchronous endpoints want up to 3600.",
     ),
     "shutdown_seconds": _whole(
         "ALSRIAZ_SHUTDOWN_SECONDS",
@@ -93,7 +119,13 @@ ROWS: Mapping[str, Setting] = {
         25,
         "How long running requests may take to finish after SIGTERM. The platform kills after 30.",
     ),
-    "max_body_mb": _whole("ALSRIAZ_MAX_BODY_MB", 1, 1024, 25, "The largest request body in megabytes of 2^20 bytes."),
+    "max_body_mb": Setting(
+        "ALSRIAZ_MAX_BODY_MB",
+        optional(whole(1, 1024)),
+        "a whole number from 1 to 1024",
+        None,
+        "The largest request body in megabytes of 2^20 bytes. Without it 25, and 100 in a batch transform job.",
+    ),
     "max_k": _whole("ALSRIAZ_MAX_K", 1, 100_000, 1000, "The largest k that a request may ask for."),
     "max_rule_ids": _whole(
         "ALSRIAZ_MAX_RULE_IDS", 1, 10_000_000, 100_000, "The most ids in one include or exclude list of a request."
@@ -108,12 +140,60 @@ ROWS: Mapping[str, Setting] = {
         None,
         "The type of the answer where a request has no Accept header, or takes any type. Without it the request's own.",
     ),
+    "batch_transform": Setting(
+        "SAGEMAKER_BATCH",
+        lambda value: boolean(value.strip()),
+        "true or false",
+        False,
+        "Set by the platform in a batch transform job: every record that can't be answered is then an error in its "
+        "place, where a single one would be a 4xx, for which the platform gives up the whole file.",
+    ),
+    "max_payload_mb": Setting(
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB",
+        optional(whole(0, 1_000_000)),
+        "a whole number from 0 to 1000000",
+        None,
+        "Set by the platform where the transform job has it. It raises the limit on bodies where it is higher; "
+        "0 takes the limit away. `ALSRIAZ_MAX_BODY_MB` stands above it.",
+    ),
+    "batch_strategy": Setting(
+        "SAGEMAKER_BATCH_STRATEGY",
+        _strategy,
+        "MULTI_RECORD or SINGLE_RECORD",
+        "MULTI_RECORD",
+        "Set by the platform where the transform job has it. Bodies of one record and of many are both taken at any "
+        "time; GET /execution-parameters gives it back.",
+    ),
+    "max_concurrent_transforms": Setting(
+        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS",
+        optional(whole(0, 10_000)),
+        "a whole number from 0 to 10000",
+        None,
+        "Set by the platform where the transform job has it; 0 counts as not set. GET /execution-parameters gives it "
+        "back.",
+    ),
     "log_level": Setting(
         "ALSRIAZ_LOG_LEVEL",
         _one_of(*LOG_LEVELS),
         "one of " + ", ".join(LOG_LEVELS),
         "info",
         "What is worth a log line.",
+    ),
+    "multi_model": Setting(
+        "SAGEMAKER_MULTI_MODEL",
+        lambda value: boolean(value.strip()),
+        "true or false",
+        False,
+        "Set by the platform on a multi-model endpoint: serve starts without a model, and requests to /models say "
+        "which to load.",
+    ),
+    "models_memory_mb": Setting(
+        "ALSRIAZ_MODELS_MEMORY_MB",
+        optional(whole(1, 16_777_216)),
+        "a whole number from 1 to 16777216",
+        None,
+        "How much memory all models of a multi-model endpoint may take together, in megabytes of 2^20 bytes. Without "
+        "it 60 % of what the control group grants.",
     ),
 }
 
@@ -133,8 +213,20 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
                 + ", ".join(sorted(ours))
             )
     values = {field: _value(row, environ) for field, row in ROWS.items()}
-    values["workers"] = values["workers"] or available_cores()
-    return Settings(**values)
+    return Settings(**_filled_in(values))
+
+
+def _filled_in(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with what follows from the machine, and from the platform's way of asking."""
+    transform, payload = values["batch_transform"], values["max_payload_mb"]
+    body: int | None = values["max_body_mb"]
+    if body is None and payload != 0:
+        body = max(_TRANSFORM_MAX_BODY_MB if transform else _MAX_BODY_MB, payload or 0)
+    timeout = values["timeout_seconds"] or (_TRANSFORM_TIMEOUT_SECONDS if transform else _TIMEOUT_SECONDS)
+    workers = values["workers"] or available_cores()
+    memory = values["models_memory_mb"] or max(1, int(_MODELS_SHARE * memory_limit() / 2**20))
+    filled_in = {"workers": workers, "timeout_seconds": timeout, "max_body_mb": body, "models_memory_mb": memory}
+    return {**values, **filled_in}
 
 
 def settings_table() -> str:

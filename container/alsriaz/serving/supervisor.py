@@ -19,6 +19,8 @@ from typing import Any, NoReturn
 from alsriaz.core.errors import CallerError, Stopped
 from alsriaz.core.layout import Layout
 from alsriaz.serving.child import Child
+from alsriaz.serving.log import configure_log
+from alsriaz.serving.multi_model.peers import FOLDER as MODELS_FOLDER
 from alsriaz.serving.nginx import check_port, nginx_configuration, nginx_program, private_folder, socket_path
 from alsriaz.serving.settings import Settings, read_settings
 
@@ -27,6 +29,7 @@ APP = "alsriaz.wsgi:app"
 _PACKAGE = Path(__file__).resolve().parents[1]
 _LOG = logging.getLogger("alsriaz.serve")
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - no file of ours has a name there
 _PING_SECONDS = 2.0  # the platform's own limit
 _UNASKED_END_SECONDS = 5.0
 _LAST_ANSWERS_SECONDS = 1.0
@@ -55,12 +58,11 @@ def main(app: str = APP, verify: Callable[[], None] = verify_model) -> int:
         signal.signal(signum, _raise_stopped)
     try:
         settings = read_settings(os.environ)
-        logging.basicConfig(
-            level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-        )
+        configure_log(settings.log_level)
         nginx = nginx_program(os.environ)
         check_port(settings.port)
-        verify()
+        if not settings.multi_model:  # there models come later, and are verified then
+            verify()
         return asyncio.run(supervise(settings, app, nginx, started))
     except Stopped:
         return 0
@@ -129,7 +131,7 @@ class _Supervisor:
 
     async def _start(self) -> None:
         path = socket_path(self._folder)
-        await self._launch("gunicorn", *self._gunicorn_command(path), environ=_gunicorn_environment())
+        await self._launch("gunicorn", *self._gunicorn_command(path), environ=_gunicorn_environment(self._folder))
         await self._unless_ended(_answered(lambda: asyncio.open_unix_connection(path), "gunicorn"))
 
         configuration = Path(self._folder, "nginx.conf")
@@ -151,10 +153,8 @@ class _Supervisor:
         self._children.append(await Child.start(name, *command, environ=environ, folder=str(_PACKAGE.parent)))
 
     def _gunicorn_command(self, path: str) -> list[str]:
-        shared_memory = "/dev/shm"  # noqa: S108 - holds files without a name; a slow disk would stop the heartbeat
-        heartbeat = shared_memory if os.access(shared_memory, os.W_OK | os.X_OK) else self._folder
         configuration = str(_PACKAGE / "serving" / "gunicorn_conf.py")
-        options = ["-c", configuration, "-b", f"unix:{path}", "--worker-tmp-dir", heartbeat]
+        options = ["-c", configuration, "-b", f"unix:{path}", "--worker-tmp-dir", heartbeat_folder(self._folder)]
         return [sys.executable, "-P", "-m", "gunicorn", *options, self._app]
 
     async def _unless_ended(self, work: Coroutine[Any, Any, object]) -> None:
@@ -186,11 +186,27 @@ class _Supervisor:
                 return
 
 
-def _gunicorn_environment() -> dict[str, str]:
-    """Return our environment for another working directory: its relative paths made absolute."""
+def heartbeat_folder(private: str, shared_memory: str = _SHARED_MEMORY) -> str:
+    """Return where workers say that they are alive: shared memory, or `private` on a machine that gives none.
+
+    The files have no name there. A slow disk would stop the heartbeat, and cost a worker its life.
+    """
+    return shared_memory if os.access(shared_memory, os.W_OK | os.X_OK) else private
+
+
+def _gunicorn_environment(folder: str) -> dict[str, str]:
+    """Return our environment for another working directory: its relative paths made absolute.
+
+    The workers' counts are kept in a folder below `folder`, and in another one they share which models are loaded.
+    """
+    metrics, models = Path(folder, "metrics"), Path(folder, "m")  # short: sockets lie in it
+    metrics.mkdir()
+    models.mkdir()
     paths = [str(_PACKAGE.parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     moved = {
         "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in paths),
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        MODELS_FOLDER: str(models),
         "ALSRIAZ_ML_ROOT": str(Layout.from_environment().root.absolute()),
     }
     return {**os.environ, **moved}

@@ -1,0 +1,140 @@
+"""What happened, in numbers, for Prometheus. Names and labels stand in docs/http-api.md.
+
+Under gunicorn each worker counts in files of its own in the folder PROMETHEUS_MULTIPROC_DIR, which the supervisor
+makes, and any worker answers /metrics with the sums over all files. What a worker counted stays counted when it has
+ended. Without that variable, as in tests, counts are this process's. No label holds what a client wrote.
+"""
+
+import contextlib
+import os
+import platform
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+from alsriaz import __version__
+from alsriaz.serving.exchange import Exchange
+from alsriaz.serving.recommender import TASKS
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+"""Upper bounds in seconds: from one quick answer to the platform's limit on an endpoint."""
+
+
+class Metrics:
+    """The counts of one application."""
+
+    def __init__(self) -> None:
+        """Begin at nothing; under gunicorn, at what the other workers have counted."""
+        own = self._registry = CollectorRegistry()
+        self._requests = Counter("alsriaz_requests", "Requests that were answered.", ["task", "status"], registry=own)
+        self._seconds = Histogram(
+            "alsriaz_request_seconds",
+            "Seconds from a request's arrival in a worker to the last byte of its answer.",
+            ["task"],
+            buckets=BUCKETS,
+            registry=own,
+        )
+        self._records = Counter("alsriaz_records", "Records that were answered.", ["task"], registry=own)
+        self._failed = Counter("alsriaz_records_failed", "Records that met an error.", ["task"], registry=own)
+        self._running = _gauge(own, "alsriaz_requests_in_progress", "Requests that are being answered.", mode="livesum")
+        self._model = _gauge(own, "alsriaz_model_info", "The model's short hash: 1.", ["model"])
+        self._customers = _gauge(own, "alsriaz_model_customers", "Customers of the model.")
+        self._items = _gauge(own, "alsriaz_model_items", "Items of the model.")
+        build = _gauge(own, "alsriaz_build_info", "The versions of alsriaz and Python: 1.", ["version", "python"])
+        _workers_ended()  # so that it is told before the first one has ended
+        build.labels(__version__, platform.python_version()).set(1)
+        # In multi-model mode each worker tells what it has just seen; the latest holds.
+        self._models = _gauge(own, "alsriaz_models_loaded", "Loaded models.", mode="mostrecent")
+        self._models_bytes = _gauge(own, "alsriaz_models_bytes", "Memory they are counted with.", mode="mostrecent")
+        self._model_events = Counter("alsriaz_model_events", "Models in and out.", ["event"], registry=own)
+        # Looking up a child takes longer than counting; there are few of them.
+        self._request = cache(self._requests.labels)
+        self._second = cache(self._seconds.labels)
+        self._record = cache(self._records.labels)
+        self._failure = cache(self._failed.labels)
+        for task in TASKS:  # told from the begin: a count that appears as 1 is no increase to Prometheus
+            self._record(task)
+            self._failure(task)
+
+    def tell_model(self, short_hash: str, customers: int, items: int) -> None:
+        """Say which model is served, and how large it is."""
+        self._model.labels(short_hash).set(1)
+        self._customers.set(customers)
+        self._items.set(items)
+
+    def tell_models(self, count: int, size: int) -> None:
+        """Say how many models are loaded in multi-model mode, and the bytes of memory that they are counted with."""
+        self._models.set(count)
+        self._models_bytes.set(size)
+
+    def count_model(self, event: str) -> None:
+        """Count that a model was loaded, unloaded or evicted: `event` is "load", "unload" or "eviction"."""
+        self._model_events.labels(event).inc()
+
+    def began(self) -> None:
+        """Count a request that has arrived."""
+        self._running.inc()
+
+    def ended(self, exchange: Exchange) -> None:
+        """Count a request that is over, and its records."""
+        task = exchange.tally.task
+        self._request(task, str(exchange.status)).inc()
+        self._second(task).observe(exchange.seconds())
+        for name, count in exchange.tally.records.items():
+            self._record(name).inc(count)
+        for name, count in exchange.tally.failed.items():
+            self._failure(name).inc(count)
+        self._running.dec()  # last: where nothing is in progress, all is counted
+
+    def text(self) -> bytes:
+        """Return all counts in Prometheus' text form, of type `CONTENT_TYPE`."""
+        folder = os.environ.get(FOLDER)
+        if not folder:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_AllWorkers(Path(folder)))
+        return generate_latest(registry)
+
+
+def worker_ended(process: int) -> None:
+    """Count a worker that has ended, and forget what it was doing; what it counted stays. For gunicorn's master."""
+    _workers_ended().inc()
+    if os.environ.get(FOLDER):
+        mark_process_dead(process)  # type: ignore[no-untyped-call]
+
+
+@cache
+def _workers_ended() -> Counter:
+    """Return a count that is of no application: it is gunicorn's main process that sees workers end."""
+    return Counter("alsriaz_workers_ended", "Worker processes that have ended, whatever ended them.", registry=None)
+
+
+class _AllWorkers(Collector):
+    """The sums over the files of all workers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        files = []
+        for path in sorted(self._folder.glob("*.db")):
+            with contextlib.suppress(FileNotFoundError):  # of a worker that has just ended
+                if path.stat().st_size:  # empty for a moment, when a worker has just begun
+                    files.append(str(path))
+        merged: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+        return merged
+
+
+def _gauge(
+    registry: CollectorRegistry, name: str, meaning: str, labels: Iterable[str] = (), mode: str = "max"
+) -> Gauge:
+    """Return a gauge that is one number over all workers; those of mode "max" are set before the workers begin."""
+    return Gauge(name, meaning, labels, registry=registry, multiprocess_mode=mode)  # type: ignore[arg-type]
