@@ -17,9 +17,10 @@ def page() -> str:
     return f"""# Settings
 
 ## train: als_spec.json and hyperparameters.json
-Precedence: default, then als_spec.json, then SageMaker's hyperparameters, whose values are strings. als_spec.json is
-looked for in input/config/, in channel `spec` and at the top of the training channel. An unknown name is refused; names
-that SageMaker adds by itself (`sagemaker_...`, `_tuning_objective_metric`) are ignored.
+Precedence: default, then als_spec.json, then SageMaker's hyperparameters, whose values are strings;
+`null`, `None`, `none` or nothing there means not given. als_spec.json is looked for in input/config/, in channel `spec`
+and at the top of the training channel. An unknown name is refused; names that SageMaker adds by itself
+(`sagemaker_...`, `_tuning_objective_metric`) are ignored.
 
 {markdown_table(SETTINGS)}
 Rows are cleaned first, then the window is applied, then the holdout. "Now" is the window's last day, never the clock.

@@ -253,5 +253,5 @@ def test_the_target_model_header_picks_the_model(at: Desk, tmp_path: Path) -> No
     )
     *known, unknown = told.result["answers"]
     assert known == [expected[name] for name in islice(asked, 3)]
-    assert unknown["error"]["code"] == "model_not_loaded"
+    assert unknown["error"]["code"] == "not_found"
     assert "'summer'" in unknown["error"]["message"]

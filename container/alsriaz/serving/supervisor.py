@@ -57,6 +57,7 @@ def main(app: str = APP, verify: Callable[[], None] = verify_model) -> int:
     for signum in _STOP_SIGNALS:
         signal.signal(signum, _raise_stopped)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)  # the image blocks them until there are handlers
         settings = read_settings(os.environ)
         configure_log(settings.log_level)
         nginx = nginx_program(os.environ)

@@ -38,6 +38,7 @@ def main() -> int:
     os.umask(0o022)  # whoever looks at the outputs may be another user than the one who trains
     layout = Layout.from_environment()
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)  # the image blocks them until there are handlers
         _train(layout)
     except Stopped as stop:
         name = signal.Signals(stop.signal_number).name
