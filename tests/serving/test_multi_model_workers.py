@@ -60,13 +60,14 @@ def maps(pid: int, folder: Path) -> bool:
 
 
 def ask_every_worker(aws: Platform, name: str, question: object, folder: Path) -> None:
-    """Ask until every worker has the model mapped."""
+    """Ask until both workers have the model mapped; the second may begin a little after /ping is answered."""
 
     def all_have_it() -> bool:
         with ThreadPoolExecutor(8) as pool:
             assert {answer.status for answer in pool.map(lambda _: aws.invoke(name, question), range(16))} == {200}
         assert isinstance(aws.server, Server)
-        return all(maps(pid, folder) for pid in workers(aws.server))
+        pids = workers(aws.server)
+        return len(pids) == 2 and all(maps(pid, folder) for pid in pids)
 
     until(all_have_it, aws.server.log)
 
