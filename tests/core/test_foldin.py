@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alsriaz.core.foldin import fold_in, gram, nonnegative_solve
+from alsriaz.core.foldin import Equations, gram, nonnegative_solve
 
 ITEMS = np.array([[1, 2], [0, 1], [3, -1], [1, 1]], dtype=np.float32)
 
@@ -17,20 +17,20 @@ def test_an_explicit_step_solves_the_normal_equations() -> None:
     rows, ratings = ITEMS[[0, 2]], np.array([5, 1], dtype=np.float32)
     # [[10 + .2, -1], [-1, 5 + .2]] x = [8, 9], by hand
     expected = np.linalg.solve([[10.2, -1], [-1, 5.2]], [8, 9])
-    got = fold_in(rows, ratings, gram(ITEMS), implicit=False, alpha=7, reg_param=0.1, nonnegative=False)
+    got = Equations(rows, ratings, gram(ITEMS), implicit=False, alpha=7, reg_param=0.1, nonnegative=False).factors()
     assert got == pytest.approx(expected, rel=1e-6)
 
 
 def test_an_implicit_step_weighs_what_was_bought_against_everything_else() -> None:
-    factors = fold_in(
+    factors = Equations(
         ITEMS[[1]], np.array([4], np.float32), gram(ITEMS), implicit=True, alpha=0.5, reg_param=0.1, nonnegative=False
-    )
+    ).factors()
     # Y'Y = [[11, 0], [0, 7]]; confidence 0.5 * 4 = 2: A = Y'Y + 2 y y' + 0.1 I, b = 3 y, y = [0, 1]
     assert factors == pytest.approx([0, 3 / 9.1], rel=1e-6)
 
 
 def test_a_negative_rating_is_believed_not_to_be_liked_and_not_counted() -> None:
-    factors = fold_in(
+    factors = Equations(
         ITEMS[[1, 1]],
         np.array([4, -4], np.float32),
         gram(ITEMS),
@@ -38,7 +38,7 @@ def test_a_negative_rating_is_believed_not_to_be_liked_and_not_counted() -> None
         alpha=0.5,
         reg_param=0.1,
         nonnegative=False,
-    )
+    ).factors()
     assert factors == pytest.approx([0, 3 / 11.1], rel=1e-6)
 
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alsriaz.core.ids import IdTable, pack_ids, parse_id
+from alsriaz.core import ids as module
+from alsriaz.core.ids import IdTable, pack_ids, parse_id, plain_ids
 
 ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 
@@ -20,6 +21,32 @@ def test_ids_and_positions_are_each_others_inverse(known: set[str], stranger: st
     assert table.positions_of([stranger, *reversed(ordered)]).tolist() == (
         [ordered.index(stranger)] if stranger in known else []
     ) + list(reversed(range(len(ordered))))
+
+
+@given(st.sets(st.text("ab", min_size=1, max_size=6), min_size=1, max_size=40), st.sampled_from([1, 3, 40]))
+def test_ids_within_ids_are_told_apart(known: set[str], length: int) -> None:
+    ordered = sorted(name * length for name in known)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "_SIGNPOSTS", 2)  # so that many ids lie between two, and long ones beyond what is read
+        table = IdTable(*pack_ids(ordered))
+    positions = {name: position for position, name in enumerate(ordered)}
+    for wanted in [*ordered, *(name[:-1] for name in ordered), *(name[1:] for name in ordered)]:
+        assert table.position_of(wanted) == positions.get(wanted)
+
+
+@given(
+    st.lists(st.one_of(ids, st.text(" \tab\n\0", max_size=3), st.just("x" * 257), st.integers(), st.none()), max_size=5)
+)
+def test_plain_ids_are_what_they_are_parsed_as(values: list[Any]) -> None:
+    if plain_ids(values):
+        assert [parse_id(value) for value in values] == values
+
+
+def test_most_lists_of_ids_are_plain() -> None:
+    assert plain_ids([])
+    assert plain_ids(["85123A", "x-1/2"])
+    assert not plain_ids(["85123A", ""])
+    assert not plain_ids(["a b"]), "an id may hold a blank; whether it must be trimmed takes a closer look"
 
 
 @pytest.mark.parametrize("unordered", [["b", "a"], ["a", "a"]], ids=["not in order", "not unique"])

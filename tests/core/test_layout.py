@@ -52,6 +52,27 @@ def test_missing_sales_are_told(tmp_path: Path, names: list[str], words: str, wh
     assert words in str(caught.value)
 
 
+def test_the_table_of_items_is_found_and_is_no_sales(tmp_path: Path) -> None:
+    names = ("items/b.csv.gz", "items/deep/a.parquet", "items/_SUCCESS", "items/.a.csv.crc", "training/sales.csv")
+    layout = lay(tmp_path, *(f"data/{name}" for name in names))
+    assert [layout.shown(path) for path in layout.items_files()] == [
+        "input/data/items/b.csv.gz",
+        "input/data/items/deep/a.parquet",
+    ]
+    assert [path.name for path in layout.sales_files()] == ["sales.csv"]
+
+
+def test_the_channel_items_may_be_absent_but_not_empty(tmp_path: Path) -> None:
+    assert lay(tmp_path, "data/training/a.csv").items_files() == []
+    layout = lay(tmp_path, "data/items/items.xlsx")
+    with pytest.raises(DataError) as caught:
+        layout.items_files()
+    assert str(caught.value) == (
+        "Channel 'items' holds no table of items: expected files that end in .csv, .csv.gz, .parquet, "
+        "found 'items.xlsx'."
+    )
+
+
 def test_links_lead_to_each_file_once_and_never_round_in_circles(tmp_path: Path) -> None:
     layout = lay(tmp_path, "data/training/a.csv")
     training = tmp_path / "input" / "data" / "training"

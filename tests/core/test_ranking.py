@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alsriaz.core.ranking import FixedScorer, ItemFactors, best
+from alsriaz.core.ranking import best
+from alsriaz.core.scorers import FixedScorer, ItemFactors
 
 EXAMPLES = [
     # scores                 k  expected    why
@@ -90,7 +91,7 @@ def wrong_lists(seeds: range) -> int:
 
 def test_candidates_are_enough_where_float32_products_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert wrong_lists(range(40)) == 0
-    monkeypatch.setattr("alsriaz.core.ranking._ROUNDOFF", 0.0)
+    monkeypatch.setattr("alsriaz.core.scorers.ROUNDOFF", 0.0)
     assert wrong_lists(range(40)) > 0, "without the bound this test would tell"
 
 

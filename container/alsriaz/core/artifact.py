@@ -5,23 +5,25 @@ Nothing is pickled. `core.model_writer` writes it; without its manifest.json a f
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from alsriaz.core.attribute_files import ATTRIBUTES_NAME, read_item_table
+from alsriaz.core.attributes import NO_IDS, Attributes, ItemTable
+from alsriaz.core.catalogue import Catalogue
 from alsriaz.core.dates import Day, parse_day
 from alsriaz.core.errors import CallerError, ModelError
 from alsriaz.core.ids import IdTable
 from alsriaz.core.json_file import read_object
 from alsriaz.core.layout import RULES_NAME
-from alsriaz.core.lists import Catalogue
 from alsriaz.core.manifest import MANIFEST_NAME, Manifest, read_manifest, verify_files
-from alsriaz.core.ranking import ItemFactors
 from alsriaz.core.ratings import PairPurchases
 from alsriaz.core.rules import NO_RULES, Rules, parse_standing_rules
+from alsriaz.core.scorers import ItemFactors
 from alsriaz.core.spec import Spec, parse_spec
 
 
@@ -116,6 +118,8 @@ class Model:
     spec: Spec
     last_day: Day
     standing_rules: Rules
+    item_table: ItemTable | None = None
+    """What the shop says about its items, where it says anything."""
 
     @cached_property
     def customer_ids(self) -> IdTable:
@@ -123,12 +127,25 @@ class Model:
         return IdTable(self.arrays.customer_id_text, self.arrays.customer_id_offsets)
 
     @cached_property
+    def attributes(self) -> Attributes:
+        """What is known of the items, by extended position; without any attribute where the shop gave none."""
+        return self.item_table.attributes if self.item_table else Attributes.empty(len(self.arrays.item_factors))
+
+    @property
+    def unsold_ids(self) -> IdTable:
+        """The items of the shop's table that were never sold: those at the extended positions from n_items on."""
+        return self.item_table.unsold_ids if self.item_table else NO_IDS
+
+    @cached_property
     def catalogue(self) -> Catalogue:
-        """The items, as rules see them."""
+        """The items, as rules see them; an item of the shop's table that was never sold is as new as can be."""
+        new = self.last_day - self.arrays.item_first_days < self.spec.new_item_days
         return Catalogue(
             ids=IdTable(self.arrays.item_id_text, self.arrays.item_id_offsets),
             by_popularity=self.arrays.items_by_popularity,
-            new=self.last_day - self.arrays.item_first_days < self.spec.new_item_days,
+            new=np.concatenate([new, np.ones(len(self.unsold_ids), dtype=np.bool_)]),
+            unsold=self.unsold_ids,
+            attributes=self.attributes,
         )
 
     @cached_property
@@ -171,6 +188,9 @@ def open_model(folder: Path) -> Model:
     problem = next(arrays.problems(), None)
     if problem:
         raise ModelError(f"The model's arrays don't fit together: {problem}. Train again.")
+    item_table = None
+    if ATTRIBUTES_NAME in manifest.files:
+        item_table = read_item_table(folder, partial(_mapped, folder), len(arrays.item_factors))
     rules_file = folder / RULES_NAME
     try:
         return Model(
@@ -179,6 +199,7 @@ def open_model(folder: Path) -> Model:
             spec=parse_spec(manifest.values["spec"]),
             last_day=parse_day(manifest.values["dates"]["last_day"]),
             standing_rules=parse_standing_rules(read_object(rules_file)) if RULES_NAME in manifest.files else NO_RULES,
+            item_table=item_table,
         )
     except KeyError as error:
         raise ModelError(f"The model's {MANIFEST_NAME} lacks {error}: it was changed after training.") from None

@@ -28,7 +28,7 @@ class SpecError(CallerError):
 
 
 class DataError(CallerError):
-    """The sales files can't be found, can't be read, or leave too little to learn from."""
+    """The sales files, or the table of items, can't be found or can't be read, or leave too little to learn from."""
 
 
 class ModelError(CallerError):

@@ -24,52 +24,86 @@ def gram(item_factors: Factors) -> Matrix:
     return total
 
 
-def fold_in(
-    factors: Factors,
-    ratings: npt.NDArray[np.float32],
-    item_gram: Matrix,
-    *,
-    implicit: bool,
-    alpha: float,
-    reg_param: float,
-    nonnegative: bool,
-) -> Factors:
-    """Return the factors of the customer who gave these ratings.
+class Equations:
+    """The normal equations A x = b of one customer, whose solution x are the customer's factors.
 
-    Args:
-        factors: shape (n, rank), the factors of the rated items, n at least 1.
-        ratings: shape (n,), finite, in the same order.
-        item_gram: what `gram` says of all item factors; used where `implicit`.
-        implicit: Spark's implicitPrefs.
-        alpha: Spark's alpha; used where `implicit`.
-        reg_param: Spark's regParam, above 0; it is scaled by the number of ratings, of positive ones where `implicit`.
-        nonnegative: solve under factors >= 0, as Spark does where its `nonnegative` is set.
-
-    Returns:
-        Shape (rank,), finite.
-
-    Raises:
-        ArithmeticError: the ratings are so large, or the regularisation so small, that rounding leaves no solution.
+    A and b are sums over the rated items: each adds ``weight * y`` to b, y being its factors. So the score of any item
+    with factors z, which is z'x = z'A^-1 b, is a sum too, of one part for each rated item: its contribution.
     """
-    rows = factors.astype(np.float64)
-    given = ratings.astype(np.float64)
-    if implicit:
-        confidence = alpha * np.abs(given)  # above 1, the confidence that everything not bought has
-        left = item_gram + (rows.T * confidence) @ rows
-        right = rows.T @ np.where(given > 0, 1 + confidence, 0.0)
-        scale = int(np.count_nonzero(given > 0))
-    else:
-        left = rows.T @ rows
-        right = rows.T @ given
-        scale = len(given)
-    left[np.diag_indices_from(left)] += scale * reg_param
-    try:
-        solution = nonnegative_solve(left, right) if nonnegative else np.linalg.solve(left, right)
-    except np.linalg.LinAlgError:
-        raise ArithmeticError("the equations have no solution in float64") from None
-    if not np.abs(solution).max() < LARGEST_FACTOR:  # also where it is NaN
-        raise ArithmeticError("the factors are too large for float32")
-    return solution.astype(np.float32)
+
+    def __init__(
+        self,
+        factors: Factors,
+        ratings: npt.NDArray[np.float32],
+        item_gram: Matrix,
+        *,
+        implicit: bool,
+        alpha: float,
+        reg_param: float,
+        nonnegative: bool,
+    ) -> None:
+        """Set up the equations of the customer who gave these ratings.
+
+        Args:
+            factors: shape (n, rank), the factors of the rated items, n at least 1.
+            ratings: shape (n,), finite, in the same order.
+            item_gram: what `gram` says of all item factors; used where `implicit`.
+            implicit: Spark's implicitPrefs.
+            alpha: Spark's alpha; used where `implicit`.
+            reg_param: Spark's regParam, above 0; it is scaled by the number of ratings, of positive ones where
+                `implicit`.
+            nonnegative: solve under factors >= 0, as Spark does where its `nonnegative` is set.
+        """
+        self._rows = factors.astype(np.float64)
+        given = ratings.astype(np.float64)
+        if implicit:
+            confidence = alpha * np.abs(given)  # above 1, the confidence that everything not bought has
+            self._left = item_gram + (self._rows.T * confidence) @ self._rows
+            self._weights = np.where(given > 0, 1 + confidence, 0.0)
+            scale = int(np.count_nonzero(given > 0))
+        else:
+            self._left = self._rows.T @ self._rows
+            self._weights = given
+            scale = len(given)
+        self._left[np.diag_indices_from(self._left)] += scale * reg_param
+        self._nonnegative = nonnegative
+
+    def factors(self) -> Factors:
+        """Return the customer's factors, shape (rank,), finite.
+
+        Raises:
+            ArithmeticError: the ratings are so large, or the regularisation so small, that rounding leaves no solution.
+        """
+        return self._solution().astype(np.float32)
+
+    def contributions(self, factors: Factors) -> npt.NDArray[np.float64]:
+        """Return what each rating adds to the score of an item with these factors, shape (rank,): shape (n,).
+
+        Their sum is the score. Under `nonnegative` the coordinates that the constraint holds at 0 add nothing.
+
+        Raises:
+            ArithmeticError: as in `factors`.
+        """
+        solution = self._solution()
+        free = solution > 0 if self._nonnegative else np.ones(len(solution), dtype=np.bool_)
+        through = np.zeros_like(solution)
+        through[free] = np.linalg.solve(self._left[np.ix_(free, free)], factors.astype(np.float64)[free])
+        parts: npt.NDArray[np.float64] = self._weights * (self._rows @ through)
+        return parts
+
+    def _solution(self) -> npt.NDArray[np.float64]:
+        right = self._rows.T @ self._weights
+        try:
+            solution = nonnegative_solve(self._left, right) if self._nonnegative else _solve(self._left, right)
+        except np.linalg.LinAlgError:
+            raise ArithmeticError("the equations have no solution in float64") from None
+        if not np.abs(solution).max() < LARGEST_FACTOR:  # also where it is NaN
+            raise ArithmeticError("the factors are too large for float32")
+        return solution
+
+
+def _solve(left: Matrix, right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.linalg.solve(left, right).astype(np.float64)
 
 
 def nonnegative_solve(left: Matrix, right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

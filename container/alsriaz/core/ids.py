@@ -17,6 +17,8 @@ Position = NewType("Position", int)
 Positions = npt.NDArray[np.int64]
 
 MOST_BYTES = 256
+_SIGNPOSTS = 4096  # of all ids so many are kept as Python objects: most steps of a search are between them
+_READ_THROUGH = 4096  # bytes between two signposts: so few are searched for the text itself sooner than halved
 FORBIDDEN = frozenset("\0\r\n")
 """No id holds these: ids stand in lines of text, one a line."""
 
@@ -32,6 +34,8 @@ def parse_id(value: Any) -> str:
     text = value.strip() if isinstance(value, str) else str(value)
     if not text:
         raise ValueError("expected an id, which is never empty")
+    if text.isascii() and text.isprintable() and len(text) <= MOST_BYTES:
+        return text  # as nearly all are
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
@@ -43,15 +47,35 @@ def parse_id(value: Any) -> str:
     return text
 
 
+def plain_ids(values: Sequence[Any]) -> bool:
+    """True where `parse_id` would return every value as it is; False where it takes a closer look to tell."""
+    try:
+        joined = "".join(values)
+    except TypeError:
+        return False
+    if not joined.isascii() or not joined.isprintable() or " " in joined:
+        return False
+    return not values or (all(values) and max(map(len, values)) <= MOST_BYTES)
+
+
 class IdTable:
-    """The ids of all customers, or of all items, by position."""
+    """The ids of all customers, or of all items, by position.
+
+    Attributes:
+        arrays: the two arrays that hold them.
+    """
 
     def __init__(self, text: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> None:
         """Take the arrays that `pack_ids` made, or their memory-mapped copies."""
-        self._encoded = _EncodedIds(text.data, offsets.data)
+        self.arrays = (text, offsets)
+        self._text, self._offsets = text.data, offsets.data
+        self._encoded = _EncodedIds(self._text, self._offsets)
+        self._length = len(self._encoded)
+        self._step = max(1, self._length // _SIGNPOSTS)
+        self._signposts = [self._encoded[position] for position in range(0, self._length, self._step)]
 
     def __len__(self) -> int:
-        return len(self._encoded)
+        return self._length
 
     def id_at(self, position: int) -> str:
         """Return the id of the customer or item at `position`."""
@@ -60,8 +84,18 @@ class IdTable:
     def position_of(self, outside_id: str) -> Position | None:
         """Return the position of an id, or None where the model doesn't know it."""
         wanted = outside_id.encode()
-        found = bisect.bisect_left(self._encoded, wanted)
-        return Position(found) if found < len(self) and self._encoded[found] == wanted else None
+        begin = max(0, bisect.bisect_right(self._signposts, wanted) - 1) * self._step
+        end = min(begin + self._step, self._length)
+        first, last = self._offsets[begin], self._offsets[end]
+        if last - first <= _READ_THROUGH:
+            place = self._text[first:last].tobytes().find(wanted)
+            if place < 0:
+                return None
+            found = bisect.bisect_left(self._offsets, first + place, begin, end - 1)
+            if (self._offsets[found], self._offsets[found + 1]) == (first + place, first + place + len(wanted)):
+                return Position(found)  # else it lies within an id, or across several: that takes a closer look
+        found = bisect.bisect_left(self._encoded, wanted, begin, end)
+        return Position(found) if found < self._length and self._encoded[found] == wanted else None
 
     def positions_of(self, outside_ids: Iterable[str]) -> Positions:
         """Return the positions of those ids that the model knows, in the given order."""

@@ -17,7 +17,7 @@ SALES_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 SPEC_NAME = "als_spec.json"
 RULES_NAME = "rules.json"
 TRAINING_CHANNELS = ("training", "train")
-SPEC_CHANNEL, RULES_CHANNEL = "spec", "rules"
+SPEC_CHANNEL, RULES_CHANNEL, ITEMS_CHANNEL = "spec", "rules", "items"
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,23 @@ class Layout:
         files = sorted(_sales_below(self.input_data / channel) if channel else self._sales_beside_channels())
         if not files:
             raise DataError(self._no_sales(channel))
+        return files
+
+    def items_files(self) -> list[Path]:
+        """Return the files of channel `items` in the order of their paths; none where there is no such channel.
+
+        Raises:
+            DataError: there is the channel, but no table in it.
+        """
+        channel = self.input_data / ITEMS_CHANNEL
+        if not channel.is_dir():
+            return []
+        files = sorted(_sales_below(channel))
+        if not files:
+            raise DataError(
+                f"Channel '{ITEMS_CHANNEL}' holds no table of items: expected files that end in "
+                f"{', '.join(SALES_SUFFIXES)}, found {_names(channel)}."
+            )
         return files
 
     def shown(self, path: Path) -> str:

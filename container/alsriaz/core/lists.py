@@ -1,281 +1,263 @@
-"""A recommended list under the shop's rules: filter first, then rank.
+"""A list under the shop's rules: filter first, then rank. A list holds k items whenever k candidates are left.
 
-Precedence: exclude.items > include.items > only > exclude.purchased, exclude.popular. A list holds k items whenever k
-candidates are left.
+Page 1 is the list: included items, then by score what may fill it, with at least so many new items as are asked for.
+Where those by score hold too few new ones, the best new ones that were left out get their places first: scored ones by
+score, then unsold ones in id order. Every later page goes on through the same candidates by score, without page 1's;
+what `at_most` keeps off one page stands on the next that has room for it: nothing repeats, nothing is skipped.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import reduce
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from alsriaz.core.errors import RuleError
-from alsriaz.core.ids import IdTable, Positions
-from alsriaz.core.ranking import NONE, Ranked, Scorer, best
-from alsriaz.core.rules import Rules, popular_count
-from alsriaz.core.setting import shown
+from alsriaz.core.binding import BoundRules, unsold_candidates
+from alsriaz.core.catalogue import Catalogue
+from alsriaz.core.ids import Positions
+from alsriaz.core.lifting import lifted
+from alsriaz.core.notices import Notice
+from alsriaz.core.ranking import NONE, Ranked, Wanted, best_of_each
+from alsriaz.core.scorers import Scorer, Scores
+from alsriaz.core.variety import dealt, within_caps
 
-T = TypeVar("T")
-
-MOST_NOTICES = 20
+_DEEPER = 32  # each step scores everything again, which costs more than to rank many
+_NO_SCORES = np.empty(0, dtype=np.float32)
 
 
 class Pick(NamedTuple):
-    """One place of a list. `score` is None for an included item that was never sold."""
+    """One place of a list.
+
+    `score` is None for an item that was never sold, the (extended) `position` for one that nobody knows.
+    """
 
     item: str
     score: np.float32 | None
     reason: str
-
-
-class Notice(NamedTuple):
-    """A warning that travels with an answer."""
-
-    code: str
-    message: str
+    position: int | None
 
 
 @dataclass(frozen=True)
-class Catalogue:
-    """What rules need to know of the items.
+class Ask:
+    """What one row of a scorer wants.
 
     Attributes:
-        ids: the items' ids.
-        by_popularity: shape (n_items,), positions by number of customers, most first, ties by position.
-        new: shape (n_items,), True for the items that are new on the window's last day.
-    """
-
-    ids: IdTable
-    by_popularity: npt.NDArray[np.int32]
-    new: npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer of rules and the positions of its ids, so that standing rules are looked up once and not per request.
-
-    Attributes:
-        rules: the rules.
-        excluded: positions of exclude.items.
-        only: ascending positions of include.only, None where the layer doesn't say.
-    """
-
-    rules: Rules
-    excluded: Positions
-    only: Positions | None
-
-
-@dataclass(frozen=True)
-class BoundRules:
-    """Rules bound to a catalogue.
-
-    Attributes:
-        forced: positions of included items, in the order given.
-        unsold: included ids that the model doesn't know, in id order.
-        among: ascending positions of the items that may fill the list, None for all.
-        barred: positions of items that may not fill it, the forced ones with them (they have their places).
-        new: at least so many new items are wanted.
-        first: True where forced items come first, then new ones, then the rest.
-        purchased: True where what the customer bought may not fill the list.
-        notices: what the caller should know, of every list alike.
-    """
-
-    forced: Positions
-    unsold: tuple[str, ...]
-    among: Positions | None
-    barred: Positions
-    new: int
-    first: bool
-    purchased: bool
-    notices: tuple[Notice, ...]
-
-    def room(self, k: int) -> int:
-        """Return how many items of a list of `k` are left to fill; RuleError where more than `k` must appear."""
-        included = len(self.forced) + len(self.unsold)
-        if included > k:
-            message = f"include.items has {included} items that must appear (standing rules count), but k is {k}."
-            raise RuleError("include.items", message)
-        return k - included
-
-    def candidates(self, n_items: int, purchased: Positions | None = None) -> int:
-        """Return how many items a list could hold were it long enough, those that must appear with them.
-
-        Args:
-            n_items: how many items the model has.
-            purchased: positions of what the customer bought, in any order; counts where `purchased` is among the rules.
-        """
-        included = len(self.forced) + len(self.unsold)
-        gone = [self.barred, purchased] if self.purchased and purchased is not None else [self.barred]
-        if self.among is None and not any(len(positions) for positions in gone):
-            return n_items + included
-        free = np.zeros(n_items, dtype=np.bool_) if self.among is not None else np.ones(n_items, dtype=np.bool_)
-        if self.among is not None:
-            free[self.among] = True
-        for positions in gone:
-            free[positions] = False
-        return int(np.count_nonzero(free)) + included
-
-
-def make_layer(rules: Rules, catalogue: Catalogue) -> Layer:
-    """Look up the ids of one layer; those that the model doesn't know have no effect in `exclude` and `only`."""
-    only = None if rules.only is None else np.unique(catalogue.ids.positions_of(rules.only))
-    return Layer(rules, catalogue.ids.positions_of(rules.exclude_items), only)
-
-
-def bind(layers: Sequence[Layer], catalogue: Catalogue) -> BoundRules:
-    """Unite layers, the lowest first: id lists unite, `only` intersects, a higher layer's other values replace."""
-    rules = [layer.rules for layer in layers]
-    asked = dict.fromkeys(item for layer in rules for item in layer.include_items)
-    overruled = {item: None for item in asked if any(item in layer.exclude_items for layer in rules)}
-    known = {item: catalogue.ids.position_of(item) for item in asked if item not in overruled}
-    forced = np.array([position for position in known.values() if position is not None], dtype=np.int64)
-    unsold = tuple(sorted(item for item, position in known.items() if position is None))
-    n_popular = popular_count(_highest([layer.popular for layer in rules]), len(catalogue.ids))
-    popular = catalogue.by_popularity[:n_popular].astype(np.int64)
-    only = [layer.only for layer in layers if layer.only is not None]
-    never_sold = "Included item {} was never sold: it has no score."
-    left_out = "Included item {} is left out: exclude.items stands above include.items."
-    return BoundRules(
-        forced=forced,
-        unsold=unsold,
-        among=reduce(_common, only) if only else None,
-        barred=_joined([*(layer.excluded for layer in layers), popular, forced]),
-        new=_highest([layer.new for layer in rules]) or 0,
-        first=_highest([layer.placement for layer in rules]) == "first",
-        purchased=bool(_highest([layer.purchased for layer in rules])),
-        notices=(*notices("never_sold", never_sold, unsold), *notices("include_overruled", left_out, overruled)),
-    )
-
-
-def notices(code: str, message: str, ids: Iterable[str]) -> list[Notice]:
-    """Return a warning for each id; beyond `MOST_NOTICES` the last one says how many more there are."""
-    named = list(ids)
-    told = [Notice(code, message.format(shown(one))) for one in named[:MOST_NOTICES]]
-    if len(named) > MOST_NOTICES:
-        told.append(Notice(code, f"The same holds for {len(named) - MOST_NOTICES} more."))
-    return told
-
-
-def make_lists(
-    scorer: Scorer,
-    k: int,
-    rules: BoundRules,
-    catalogue: Catalogue,
-    purchased: Sequence[Positions] | None,
-    reason: str = "model",
-) -> list[tuple[list[Pick], list[Notice]]]:
-    """Return a list for each row of `scorer`, with its own warnings.
-
-    Args:
-        scorer: the rows' scores.
-        k: how many recommendations are wanted.
+        k: how many recommendations are wanted, at least 1.
         rules: what may, must and may not appear.
-        catalogue: the items.
-        purchased: for each row the positions of what it bought; needed where `rules.purchased`.
-        reason: what picks that got there by score are called: "model", or "popular" where scores are popularity.
-
-    Raises:
-        RuleError: more than `k` items must appear.
+        purchased: positions of what may not appear where `rules.purchased`.
+        reason: what picks that got there by score are called.
+        offset: how many places come before the wanted page; a multiple of `k`.
+        included: the field that names what must appear, for the error.
     """
-    room = rules.room(k)
-    bought = purchased if rules.purchased else None
-    filled = best(scorer, room, among=rules.among, barred=rules.barred, row_barred=bought)
-    extra = [0] * scorer.n_rows
-    if rules.new:
-        forced_new = int(np.count_nonzero(catalogue.new[rules.forced]))
-        extra = [rules.new - forced_new - int(np.count_nonzero(catalogue.new[row.positions])) for row in filled]
-    quota = _new_items(scorer, room, rules, catalogue, bought, filled) if max(extra, default=0) > 0 else filled
-    forced = _forced_scores(scorer, rules.forced)
-    return [
-        _assemble(rules, catalogue, forced[row], filled[row], quota[row], extra[row], reason)
-        for row in range(scorer.n_rows)
-    ]
+
+    k: int
+    rules: BoundRules
+    purchased: Positions = field(default_factory=lambda: NONE)
+    reason: str = "model"
+    offset: int = 0
+    included: str = "include.items"
+
+    def __post_init__(self) -> None:
+        """Raise RuleError where more than `k` items must appear."""
+        self.rules.room(self.k, self.included)
+
+    @property
+    def room(self) -> int:
+        """How many places are left for what needn't appear."""
+        return self.rules.room(self.k, self.included)
+
+    def candidates(self, n_items: int) -> int:
+        """Return how many of `n_items` the list could hold were it long enough, those that must appear with them."""
+        must = len(self.rules.forced) + len(self.rules.unsold)
+        return self.wanted(0).n_candidates(n_items) + must
+
+    def wanted(self, depth: int, among: Positions | None = None) -> Wanted:
+        """Return what to rank, `depth` deep; `among` says it more narrowly than the rules do."""
+        rules = self.rules
+        barred = (*rules.barred, self.purchased) if rules.purchased else rules.barred
+        return Wanted(depth, rules.among if among is None else among, rules.hidden, barred)
 
 
-def _new_items(
-    scorer: Scorer,
-    room: int,
-    rules: BoundRules,
-    catalogue: Catalogue,
-    bought: Sequence[Positions] | None,
-    filled: list[Ranked],
-) -> list[Ranked]:
-    """Return for each row its best new items beyond those already in `filled`."""
-    new = np.flatnonzero(catalogue.new)
-    among = new if rules.among is None else _common(new, rules.among)
-    taken = [ranked.positions for ranked in filled]
-    if bought is not None:
-        taken = [np.concatenate(both) for both in zip(bought, taken, strict=True)]
-    return best(scorer, min(rules.new, room), among=among, barred=rules.barred, row_barred=taken)
+@dataclass(frozen=True)
+class ItemList:
+    """One page of a list, its own warnings, and whether there are candidates beyond it."""
+
+    picks: list[Pick]
+    notices: list[Notice]
+    more: bool
 
 
-def _forced_scores(scorer: Scorer, forced: Positions) -> npt.NDArray[np.float32]:
-    if not len(forced):
-        return np.empty((scorer.n_rows, 0), dtype=np.float32)
-    rows = np.repeat(np.arange(scorer.n_rows), len(forced))
-    return scorer.exact(rows, np.tile(forced, scorer.n_rows)).reshape(scorer.n_rows, len(forced))
+def make_lists(scorer: Scorer, asks: Sequence[Ask], catalogue: Catalogue) -> list[ItemList]:
+    """Return the list that each row of `scorer` asks for; a row's list never depends on the other rows."""
+    scorer = lifted(scorer, [(ask.rules.lifts, ask.wanted(0)) for ask in asks])
+    drafts = [_Draft(scorer, row, ask, catalogue) for row, ask in enumerate(asks)]
+    _rank(scorer, drafts)
+    for draft, scores in zip(drafts, _forced_scores(scorer, asks), strict=True):
+        draft.forced_scores = scores
+    short = [draft for draft in drafts if draft.wants_new()]
+    if short:
+        _rank_new(scorer, short, catalogue)
+    return [draft.page() for draft in drafts]
 
 
-def _assemble(
-    rules: BoundRules,
-    catalogue: Catalogue,
-    forced_scores: npt.NDArray[np.float32],
-    filled: Ranked,
-    quota: Ranked,
-    extra: int,
-    reason: str,
-) -> tuple[list[Pick], list[Notice]]:
-    """Join forced items, items by score and the `extra` new items still wanted into one list."""
-    natural = list(zip(filled.positions.tolist(), filled.scores, strict=True))
-    added: list[tuple[int, np.float32]] = []
-    told: list[Notice] = []
-    if extra > 0:
-        # A list that is not full has taken every candidate, the new ones among them: then `quota` is empty.
-        replaceable = sum(not catalogue.new[position] for position, _ in natural)
-        added = list(zip(quota.positions.tolist(), quota.scores, strict=True))[: min(extra, replaceable)]
-        natural = _without_last_old(natural, catalogue.new, len(added))
-        if len(added) < extra:
-            have = rules.new - extra + len(added)
-            told.append(Notice("too_few_new", f"include.new asks for {rules.new} new items, {have} could appear."))
-    entries = [
-        (0, position, score, "included") for position, score in zip(rules.forced.tolist(), forced_scores, strict=True)
-    ]
-    entries += [(1, position, score, "new") for position, score in added]
-    entries += [(2, position, score, reason) for position, score in natural]
-    if rules.first:
-        entries[len(rules.forced) :] = sorted(entries[len(rules.forced) :], key=lambda e: (e[0], -e[2], e[1]))
-    elif len(entries) > len(natural):
-        entries.sort(key=lambda e: (-e[2], e[1]))
-    picks = [Pick(catalogue.ids.id_at(position), score, why) for _, position, score, why in entries]
-    return picks + [Pick(item, None, "included") for item in rules.unsold], told
+class _Draft:
+    """The list of one row while it is being put together."""
 
+    def __init__(self, scorer: Scorer, row: int, ask: Ask, catalogue: Catalogue) -> None:
+        self._scorer = scorer
+        self.row = row
+        self.ask = ask
+        self._catalogue = catalogue
+        self._room = ask.room
+        places = self._room + ask.offset
+        self.depth = 4 * places + 64 if ask.rules.caps else places + 1  # one more tells whether there is a next page
+        self.ranked = Ranked(NONE, _NO_SCORES)
+        self.new = Ranked(NONE, _NO_SCORES)
+        self.forced_scores = _NO_SCORES
+        known = [unsold.position for unsold in ask.rules.unsold if unsold.position is not None]
+        self._included = np.concatenate([ask.rules.forced, np.array(known, dtype=np.int64)])
 
-def _without_last_old(
-    natural: list[tuple[int, np.float32]], new: npt.NDArray[np.bool_], surplus: int
-) -> list[tuple[int, np.float32]]:
-    """Return `natural` without its `surplus` lowest entries that are not new."""
-    kept = []
-    for entry in reversed(natural):
-        if surplus > 0 and not new[entry[0]]:
-            surplus -= 1
+    @property
+    def exhausted(self) -> bool:
+        """True where `ranked` holds every candidate."""
+        return len(self.ranked.positions) < self.depth
+
+    def deepen(self) -> None:
+        """Rank further."""
+        self.depth *= _DEEPER
+        (self.ranked,) = best_of_each(self._scorer.take([self.row]), [self.ask.wanted(self.depth)])
+
+    def natural(self) -> Positions:
+        """Return the places in `ranked` that the list takes by score alone."""
+        return self._taken(NONE, self._room, self._included)
+
+    def wants_new(self) -> bool:
+        """True where fewer new items than asked for get there by score."""
+        if not self.ask.rules.new or not self._room:
+            return False
+        natural = self.natural()  # first: it may rank deeper
+        return self._count_new(self._included, self.ranked.positions[natural]) < self.ask.rules.new
+
+    def page(self) -> ItemList:
+        """Return the page that is asked for."""
+        chosen, added, unsold = self._first_page()
+        if not self.ask.offset:
+            told = self._told_new(self.ranked.positions[chosen], added.positions, unsold)
+            left = not self.exhausted or len(chosen) < len(self._apart(added.positions))
+            return ItemList(self._picks(chosen, added, unsold), told, left)
+        taken = np.union1d(self.ranked.positions[chosen], added.positions)
+        return self._later_page(taken)
+
+    def _first_page(self) -> tuple[Positions, Ranked, Positions]:
+        """Return places in `ranked`, the new items that come before those by score, and unsold ones."""
+        rules = self.ask.rules
+        natural = self.natural()
+        wanted = rules.new - self._count_new(self._included)
+        if not self.wants_new():
+            return natural, Ranked(NONE, _NO_SCORES), NONE
+        most = min(wanted, self._room)
+        places = within_caps(self.new.positions, most, rules.caps, self._included)
+        reserved = Ranked(self.new.positions[places], self.new.scores[places])
+        unsold = NONE
+        if len(places) < most:
+            beyond = unsold_candidates(rules, self._catalogue)
+            counted = np.concatenate([self._included, reserved.positions])
+            unsold = beyond[within_caps(beyond, most - len(places), rules.caps, counted)]
+        counted = np.concatenate([self._included, reserved.positions, unsold])
+        chosen = self._taken(reserved.positions, self._room - len(places) - len(unsold), counted)
+        return chosen, reserved, unsold
+
+    def _taken(self, without: Positions, most: int, counted: Positions) -> Positions:
+        """Return places in `ranked`, ascending, that caps let through, ranking deeper as long as that may find more."""
+        while True:
+            open_places = np.flatnonzero(~np.isin(self.ranked.positions, without)) if len(without) else None
+            positions = self.ranked.positions if open_places is None else self.ranked.positions[open_places]
+            places = within_caps(positions, most, self.ask.rules.caps, counted)
+            if len(places) == most or self.exhausted:
+                return places if open_places is None else open_places[places]
+            self.deepen()
+
+    def _later_page(self, taken: Positions) -> ItemList:
+        """Deal the candidates without page 1's into pages, and return the one at the offset."""
+        ask = self.ask
+        while True:
+            left = self._apart(taken)
+            page, held = dealt(self.ranked.positions[left], ask.k, ask.rules.caps, ask.offset // ask.k)
+            if len(page) == ask.k or self.exhausted:
+                picks = [pick for *_, pick in self._scored(left[page], ask.reason)]
+                return ItemList(picks, [], held < len(left) or not self.exhausted)
+            self.deepen()
+
+    def _apart(self, positions: Positions) -> Positions:
+        return np.flatnonzero(~np.isin(self.ranked.positions, positions))
+
+    def _picks(self, chosen: Positions, added: Ranked, unsold: Positions) -> list[Pick]:
+        """Join what must appear, what gets there by score, and new items into one list; null scores come last."""
+        rules, catalogue = self.ask.rules, self._catalogue
+        natural = self.natural() if len(added.positions) else NONE
+        by_score = set(self.ranked.positions[natural].tolist())
+        entries = [
+            (0, float(score), position, Pick(catalogue.id_at(position), score, "included", position))
+            for position, score in zip(rules.forced.tolist(), self.forced_scores, strict=True)
+        ]
+        rest = self._scored(chosen, self.ask.reason)
+        for position, score in zip(added.positions.tolist(), added.scores, strict=True):
+            among_best = position in by_score
+            reason = self.ask.reason if among_best else "new"
+            pick = Pick(catalogue.id_at(position), score, reason, position)
+            rest.append((2 if among_best else 1, float(score), position, pick))
+        if rules.first:
+            entries += sorted(rest, key=lambda entry: (entry[0], -entry[1], entry[2]))
         else:
-            kept.append(entry)
-    return kept[::-1]
+            entries += rest
+            if len(entries) > len(chosen):
+                entries.sort(key=lambda entry: (-entry[1], entry[2]))
+        scoreless = [Pick(item, None, "included", position) for item, position in rules.unsold]
+        scoreless += [Pick(catalogue.id_at(position), None, "new", position) for position in unsold.tolist()]
+        return [pick for *_, pick in entries] + sorted(scoreless, key=lambda pick: pick.item)
+
+    def _scored(self, places: Positions, reason: str) -> list[tuple[int, float, int, Pick]]:
+        positions, scores = self.ranked.positions[places].tolist(), self.ranked.scores[places]
+        return [
+            (2, float(score), position, Pick(self._catalogue.id_at(position), score, reason, position))
+            for position, score in zip(positions, scores, strict=True)
+        ]
+
+    def _told_new(self, *chosen: Positions) -> list[Notice]:
+        wanted, have = self.ask.rules.new, 0
+        if wanted:
+            have = self._count_new(self._included, *chosen)
+        if have >= wanted:
+            return []
+        return [Notice("too_few_new", f"include.new asks for {wanted} new items, {have} could appear.")]
+
+    def _count_new(self, *positions: Positions) -> int:
+        return sum(int(np.count_nonzero(self._catalogue.new[some])) for some in positions)
 
 
-def _highest(values: Sequence[T | None]) -> T | None:
-    """Return what the highest layer that says anything says."""
-    return next((value for value in reversed(values) if value is not None), None)
+def _rank(scorer: Scorer, drafts: Sequence[_Draft]) -> None:
+    """Rank the candidates of all rows at once."""
+    for draft, ranked in zip(drafts, best_of_each(scorer, [d.ask.wanted(d.depth) for d in drafts]), strict=True):
+        draft.ranked = ranked
 
 
-def _common(first: Positions, second: Positions) -> Positions:
-    return np.intersect1d(first, second, assume_unique=True)
+def _rank_new(scorer: Scorer, drafts: Sequence[_Draft], catalogue: Catalogue) -> None:
+    """Rank the new items of the rows that get too few of them by score."""
+    new = np.flatnonzero(catalogue.new[: len(catalogue.ids)])
+    wanted = []
+    for draft in drafts:
+        among = draft.ask.rules.among
+        most = len(new) if draft.ask.rules.caps else min(draft.ask.rules.new, draft.ask.room)
+        wanted.append(draft.ask.wanted(most, new if among is None else np.intersect1d(new, among, assume_unique=True)))
+    some = scorer.take([draft.row for draft in drafts])
+    for draft, ranked in zip(drafts, best_of_each(some, wanted), strict=True):
+        draft.new = ranked
 
 
-def _joined(parts: Sequence[Positions]) -> Positions:
-    """Return all positions together; one part alone is not copied."""
-    filled = [part for part in parts if len(part)]
-    return filled[0] if len(filled) == 1 else np.concatenate(filled) if filled else NONE
+def _forced_scores(scorer: Scorer, asks: Sequence[Ask]) -> Iterator[Scores]:
+    """Yield the scores of each row's forced items."""
+    counts = [len(ask.rules.forced) for ask in asks]
+    rows = np.repeat(np.arange(len(asks)), counts)
+    forced = np.concatenate([NONE, *(ask.rules.forced for ask in asks)])
+    scores = scorer.exact(rows, forced)
+    yield from np.split(scores, np.cumsum(counts)[:-1]) if counts else ()

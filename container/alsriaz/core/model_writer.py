@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from alsriaz.core.artifact import ModelArrays, verify_model
+from alsriaz.core.attribute_files import ATTRIBUTES_NAME, attribute_arrays, attributes_as_json
+from alsriaz.core.attributes import ItemTable
 from alsriaz.core.layout import RULES_NAME
 from alsriaz.core.manifest import FORMAT, MANIFEST_NAME, Manifest, manifest_text
 from alsriaz.core.rules import NO_RULES, Rules, rules_as_json
@@ -33,17 +36,19 @@ class ModelWriter:
         self._staging = folder / _STAGING
         self._files: dict[str, dict[str, Any]] = {}
 
-    def write(self, arrays: ModelArrays, standing_rules: Rules) -> None:
-        """Write all arrays, and the standing rules where there are any."""
+    def write(self, arrays: ModelArrays, standing_rules: Rules, item_table: ItemTable | None = None) -> None:
+        """Write all arrays, and the standing rules and what is known of the items where there is any."""
         problem = next(arrays.problems(), None)
         if problem:
             raise ValueError(f"not a model: {problem}")
         for field in fields(arrays):
-            with self._file(f"{field.name}.npy") as stream:
-                np.lib.format.write_array(stream, np.ascontiguousarray(getattr(arrays, field.name)), allow_pickle=False)
+            self._array(field.name, getattr(arrays, field.name))
         if standing_rules != NO_RULES:
-            with self._file(RULES_NAME) as stream:
-                stream.write((json.dumps(rules_as_json(standing_rules), indent=2, ensure_ascii=False) + "\n").encode())
+            self._json(RULES_NAME, rules_as_json(standing_rules))
+        if item_table is not None:
+            for name, array in attribute_arrays(item_table).items():
+                self._array(name, array)
+            self._json(ATTRIBUTES_NAME, attributes_as_json(item_table.attributes))
 
     def finish(self, facts: Mapping[str, Any], begin: Callable[[], None] = lambda: None) -> Manifest:
         """Put the files in place, the manifest last, and return it as it was read back and verified.
@@ -75,6 +80,14 @@ class ModelWriter:
             for name in self._files:
                 (self._folder / name).unlink(missing_ok=True)
 
+    def _array(self, name: str, array: npt.NDArray[Any]) -> None:
+        with self._file(f"{name}.npy") as stream:
+            np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+
+    def _json(self, name: str, value: Mapping[str, Any]) -> None:
+        with self._file(name) as stream:
+            stream.write((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
     @contextmanager
     def _file(self, name: str) -> Iterator[BinaryIO]:
         with (self._staging / name).open("wb") as stream:
@@ -87,7 +100,7 @@ class ModelWriter:
     def _remove_old(self) -> None:
         """Remove a model that a former run left, of any version, its manifest first: it is never taken for whole."""
         (self._folder / MANIFEST_NAME).unlink(missing_ok=True)
-        for path in [*self._folder.glob("*.npy"), self._folder / RULES_NAME]:
+        for path in [*self._folder.glob("*.npy"), self._folder / RULES_NAME, self._folder / ATTRIBUTES_NAME]:
             path.unlink(missing_ok=True)
 
 

@@ -57,8 +57,10 @@ def shown(value: object, most: int = 80) -> str:
     """Return `value` quoted for a message, cut to `most` characters so that no input can flood a log."""
     if value is None or isinstance(value, bool):
         return json.dumps(value)  # people write these in JSON
+    if isinstance(value, str | bytes | list):
+        value = value[: most + 1]  # of millions of entries no more are looked at than are shown
     try:
-        text = repr(value[: most + 1]) if isinstance(value, str | bytes) else repr(value)
+        text = repr(value)
     except (RecursionError, ValueError):  # nested to the limit, or a number of thousands of digits
         text = f"a {type(value).__name__} that is too large to show"
     return text if len(text) <= most else text[: most - 3] + "..."

@@ -216,7 +216,8 @@ SETTINGS = (
         + ", ".join(COLUMNS)
         + "; values a header's name, or a number from 1",
         {},
-        "Which column is what, for files whose names are not recognised; a number from 1 for files without a header.",
+        "Which column is what, for files whose names are not recognised; a number from 1 for files without a header. "
+        "`item` also names the id in channel `items`, where that table has such a column.",
     ),
     Setting(
         "date_format",
