@@ -20,7 +20,8 @@ from alsriaz.core.layout import Layout
 from alsriaz.core.spec import parse_spec
 from alsriaz.training import job
 from alsriaz.training.log import Log
-from alsriaz.training.pipes import copy_sales, open_pipe
+from alsriaz.training.objects import sales_kind
+from alsriaz.training.pipes import copy_table, open_pipe
 from tests.test_docs import METRIC_DEFINITIONS
 from tests.train_process import FILE, PIPE, Trained, as_csv, facts, feeding, groceries, lay_out, train
 
@@ -35,6 +36,7 @@ HYPERPARAMETERS = {  # as the SDKs mix them: text, JSON, JSON in JSON, Python's 
     "sagemaker_region": '"eu-west-1"',
 }
 SPEC = {"als_rank": 30, "reco_item": 3, "holdout_days": 30, "group_size": 7}
+ITEMS = b"item,shelf\nnever-sold,7\n"
 RULES = {"exclude": {"popular": 1}}
 SALES = groceries(60)
 FIRST, SECOND = SALES[: len(SALES) // 2], SALES[len(SALES) // 2 :]
@@ -55,7 +57,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     streams = {"training": b"".join(map(gzip.compress, OBJECTS)), "spec": json.dumps(SPEC).encode()}
     pipes = {Layout(root).pipe(name): stream for name, stream in streams.items()}
     pipes[data / "rules_0"] = json.dumps(RULES).encode()
-    pipes |= {data / name: b"not to be read" for name in ("training_1", "items_0", "mine")}
+    pipes[data / "items_0"] = gzip.compress(ITEMS) + gzip.compress(ITEMS.replace(b"sold", b"seen"))
+    pipes |= {data / name: b"not to be read" for name in ("training_1", "mine")}
     with feeding(pipes):
         return train(root, before=("sh", "-c", 'umask 077; exec "$@"', "-"), environ={"TRAINING_JOB_NAME": "nightly-7"})
 
@@ -72,7 +75,10 @@ def test_a_job_in_pipe_mode_learns_from_all_objects(run: Trained) -> None:
         "group_size": 7,
         "retention_days": None,
     }
-    assert open_model(run.model).standing_rules.popular == 1
+    model = open_model(run.model)
+    assert model.standing_rules.popular == 1
+    assert [model.unsold_ids.id_at(number) for number in range(2)] == ["never-seen", "never-sold"]
+    assert model.attributes.shown(model.catalogue.position_of("never-sold") or 0, ["shelf"]) == {"shelf": 7}
 
 
 @pytest.mark.spark
@@ -81,7 +87,7 @@ def test_the_log_says_what_a_person_must_know(run: Trained) -> None:
     assert "channel 'training' is in Pipe mode: reading it through training_0" in run.stderr
     assert re.search(r"channel 'training': \d+,\d{3} bytes came through the pipe\n", run.stderr)
     assert "warning: channel 'validation' is unknown and not used; known are training, train, spec" in run.stderr
-    assert "warning: channel 'items' is not used yet" in run.stderr
+    assert "channel 'items' is in Pipe mode: reading it through items_0" in run.stderr
     assert "\x1b" not in run.stderr + run.stdout
 
 
@@ -204,7 +210,10 @@ def test_online_retail_gives_the_same_model_through_a_pipe(tmp_path: Path) -> No
     parts = [header + b"\n" + rows[start:end] for start, end in itertools.pairwise(cuts)]
     plain = b"".join([parts[0].rstrip(b"\r\n"), b"\xef\xbb\xbf" + parts[1], header + b"\n", parts[2]])
     with feeding({tmp_path / "training_0": plain}), open_pipe(tmp_path / "training_0", "training", print) as stream:
-        assert copy_sales(stream, "training", tmp_path, parse_spec({}), print).read_bytes() == whole
+        assert (
+            copy_table(stream, "training", tmp_path, sales_kind(parse_spec({}), "training_0"), print).read_bytes()
+            == whole
+        )
     root = tmp_path / "pipe"
     facts(root, {"training": PIPE}, hyperparameters={name: str(value) for name, value in SMALL.items()})
     with feeding({Layout(root).pipe("training"): b"".join(gzip.compress(part, 1) for part in parts)}):

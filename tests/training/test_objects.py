@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from alsriaz.core.errors import DataError
 from alsriaz.core.spec import parse_spec
-from alsriaz.training.objects import one_table
+from alsriaz.training.objects import one_table, sales_kind
 
 BOM = b"\xef\xbb\xbf"
 H = b"customer,item,quantity,date\n"
@@ -16,7 +16,7 @@ A, B, C = b"a,x,1,2011-01-01\n", b"b,y,2,2011-01-02\n", b"c,z,3,2011-01-03\n"
 
 
 def joined(*objects: bytes, **spec: Any) -> bytes:
-    return b"".join(one_table(io.BytesIO(b"".join(objects)), parse_spec(spec), "training_0"))
+    return b"".join(one_table(io.BytesIO(b"".join(objects)), sales_kind(parse_spec(spec), "training_0"), "training_0"))
 
 
 JOINED: list[tuple[list[bytes], bytes, str]] = [

@@ -19,7 +19,8 @@ from alsriaz.core.errors import DataError
 from alsriaz.core.layout import Layout
 from alsriaz.core.spec import parse_spec
 from alsriaz.training.inputs import Inputs
-from alsriaz.training.pipes import MOST_JSON, copy_sales, open_pipe
+from alsriaz.training.objects import sales_kind
+from alsriaz.training.pipes import MOST_JSON, copy_table, open_pipe
 from alsriaz.training.platform_facts import Channel
 from tests.train_process import feeding
 
@@ -107,7 +108,7 @@ def test_megabytes_of_parquet_are_cut_anywhere(tmp_path: Path) -> None:
     for stream in (first + first, padding + b"1PAR1" + bytes(20)):
         source = io.BytesIO(stream)
         with pytest.raises(DataError, match="several Parquet files"):
-            copy_sales(source, "training", tmp_path, parse_spec({}), lambda text: None)
+            copy_table(source, "training", tmp_path, sales_kind(parse_spec({}), "training_0"), lambda text: None)
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from alsriaz.core.errors import CallerError
-from alsriaz.core.foldin import fold_in, gram
+from alsriaz.core.foldin import Equations, gram
 from alsriaz.core.spec import parse_spec
 from alsriaz.training.engines import Blocks, Engine, Factors, RatingMatrix, blocks_for, open_engine
 from alsriaz.training.engines.jvm import MODULE_OPTIONS
@@ -54,7 +54,7 @@ def test_folding_in_a_known_customer_gives_the_stored_scores_again(
     folded = np.empty_like(factors.customers)
     for customer in range(N_CUSTOMERS):
         pairs = matrix.customers == customer
-        folded[customer] = fold_in(
+        folded[customer] = Equations(
             factors.items[matrix.items[pairs]],
             matrix.ratings[pairs],
             item_gram,
@@ -62,7 +62,7 @@ def test_folding_in_a_known_customer_gives_the_stored_scores_again(
             alpha=3,
             reg_param=0.1,
             nonnegative=nonnegative,
-        )
+        ).factors()
     stored = factors.customers.astype(np.float64) @ factors.items.T
     again = folded.astype(np.float64) @ factors.items.T
     assert np.abs(again - stored).max() <= 1e-5 * np.abs(stored).max()

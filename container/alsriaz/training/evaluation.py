@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alsriaz.core.ids import Positions
-from alsriaz.core.ranking import FixedScorer, ItemFactors, Scorer, best
+from alsriaz.core.ranking import best
+from alsriaz.core.scorers import FixedScorer, ItemFactors, Scorer
 from alsriaz.training.engines import Factors
 from alsriaz.training.pairs import Pairs
 

@@ -10,17 +10,22 @@ from typing import Any
 
 import alsriaz
 from alsriaz.core.artifact import Model, ModelArrays
+from alsriaz.core.attributes import Attributes, ItemTable
+from alsriaz.core.binding import check_attributes
 from alsriaz.core.dates import Day, day_text
 from alsriaz.core.errors import CallerError, RuleError, SpecError
 from alsriaz.core.json_file import read_object
-from alsriaz.core.layout import Layout
+from alsriaz.core.layout import RULES_NAME, Layout
 from alsriaz.core.manifest import Manifest
 from alsriaz.core.model_writer import writing_model
 from alsriaz.core.rules import NO_RULES, Rules, parse_standing_rules
 from alsriaz.core.spec import Spec, read_spec
+from alsriaz.training.customer_lists import parse_baskets
 from alsriaz.training.engines import Blocks, Engine, Factors, blocks_for, open_engine
 from alsriaz.training.evaluation import Evaluation, evaluate
 from alsriaz.training.inputs import Inputs
+from alsriaz.training.item_merge import GivenItems
+from alsriaz.training.items import item_table, read_items
 from alsriaz.training.log import Log, print_metrics
 from alsriaz.training.model import check_factors, model_arrays, rating_matrix
 from alsriaz.training.outputs import check_writable, write_json, write_recommendations, write_rejected
@@ -57,9 +62,10 @@ def run(layout: Layout, log: Log, finishing: Callable[[], None]) -> None:
         spec = read_spec(inputs.spec_file(), layout.hyperparameters)
         rules = _standing_rules(inputs.rules_file(), spec)
         files = inputs.sales_files()
+        given = _given_items(inputs.items_files(spec), spec, log)
         with open_engine(spec.engine, engine_scratch) as engine:
             purchases, refusals = _read(inputs, files, spec, layout, log)
-            learnt = _learn(engine, purchases, refusals, spec, layout, log)
+            learnt = _learn(engine, purchases, refusals, given, rules, spec, layout, log)
     _write(learnt, rules, layout, log, finishing)
 
 
@@ -70,6 +76,7 @@ class _Learnt:
     spec: Spec
     last_day: Day
     arrays: ModelArrays
+    table: ItemTable | None
     facts: dict[str, Any]
 
 
@@ -83,12 +90,23 @@ def _read(inputs: Inputs, files: list[Path], spec: Spec, layout: Layout, log: Lo
     return purchases, refusals
 
 
-def _learn(engine: Engine, purchases: Purchases, refusals: Refusals, spec: Spec, layout: Layout, log: Log) -> _Learnt:
+def _learn(
+    engine: Engine,
+    purchases: Purchases,
+    refusals: Refusals,
+    given: GivenItems | None,
+    rules: Rules,
+    spec: Spec,
+    layout: Layout,
+    log: Log,
+) -> _Learnt:
     window, warnings = find_window(spec, purchases)
     for warning in warnings:
         log.warn(warning)
     pairs = pair_up(purchases, window, spec.half_life_days)
     check_enough(pairs, window)
+    table = _item_table(pairs, purchases, given, spec, log)
+    _check_standing_rules(rules, table, window.last)
     print_metrics(_counts(refusals, pairs))
     evaluation = _evaluate(engine, purchases, window, spec, log)
     write_json(layout.output_data / "evaluation.json", evaluation)
@@ -98,16 +116,16 @@ def _learn(engine: Engine, purchases: Purchases, refusals: Refusals, spec: Spec,
     )
     factors, blocks = _fit(engine, pairs, spec, log)
     facts = _facts(spec, refusals, window, pairs, blocks, engine.arithmetic, evaluation.get("metrics", {}))
-    return _Learnt(spec, window.last, model_arrays(pairs, purchases, factors), facts)
+    return _Learnt(spec, window.last, model_arrays(pairs, purchases, factors), table, facts)
 
 
 def _write(learnt: _Learnt, rules: Rules, layout: Layout, log: Log, finishing: Callable[[], None]) -> None:
     output = layout.output_data / "output.csv"
     with writing_model(layout.model) as writer:
-        writer.write(learnt.arrays, rules)
-        model = Model(learnt.arrays, NO_MANIFEST, learnt.spec, learnt.last_day, rules)
-        written = write_recommendations(output, layout.output / "output.csv", model, log.say)
-        log.say(f"{written:,} recommendations for {len(model.customer_ids):,} customers are in {layout.shown(output)}")
+        writer.write(learnt.arrays, rules, learnt.table)
+        model = Model(learnt.arrays, NO_MANIFEST, learnt.spec, learnt.last_day, rules, learnt.table)
+        customers, written = write_recommendations(output, layout.output / "output.csv", model, log.say)
+        log.say(f"{written:,} recommendations for {customers:,} customers are in {layout.shown(output)}")
         manifest = writer.finish(learnt.facts, finishing)  # last: whoever finds a model finds all that belongs to it
     log.say(f"model {manifest.short_hash} is in {layout.shown(layout.model)}/, read back and verified")
 
@@ -122,6 +140,36 @@ def _standing_rules(path: Path | None, spec: Spec) -> Rules:
     except RuleError as error:
         raise SpecError(f"{path.name}: {error}") from None
     return rules
+
+
+def _given_items(files: list[Path], spec: Spec, log: Log) -> GivenItems | None:
+    """Return the shop's table of items, where there is one."""
+    if not files:
+        return None
+    given = read_items(files, spec, log.say)
+    for warning in given.warnings():
+        log.warn(warning)
+    return given
+
+
+def _item_table(pairs: Pairs, purchases: Purchases, given: GivenItems | None, spec: Spec, log: Log) -> ItemTable | None:
+    table = item_table(pairs, purchases, given, spec.exclude_items)
+    if table:
+        names, unsold = table.attributes.names, len(table.unsold_ids)
+        told = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        log.say(f"attributes of the items: {told or 'none'}; {unsold:,} items of the table were never sold")
+    if given and not set(given.ids).intersection(purchases.item_ids):
+        log.warn(f"none of the {len(given.ids):,} items of channel 'items' has a sale: are the ids those of the sales?")
+    return table
+
+
+def _check_standing_rules(rules: Rules, table: ItemTable | None, last_day: Day) -> None:
+    """Raise SpecError, before hours of fitting, where rules.json names unknown attributes or has a bad basket."""
+    try:
+        check_attributes(rules, table.attributes if table else Attributes.empty(0))
+    except RuleError as error:
+        raise SpecError(f"{RULES_NAME}: {error}") from None
+    parse_baskets(rules, last_day)
 
 
 def _too_many(rules: Rules, spec: Spec) -> str:

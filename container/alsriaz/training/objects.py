@@ -3,9 +3,9 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from alsriaz.core.errors import DataError
 from alsriaz.core.setting import shown
@@ -22,7 +22,29 @@ _DIGIT = re.compile(rb"[0-9]")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
-def one_table(source: BinaryIO, spec: SalesSpec, name: str) -> Iterator[bytes]:
+class TableKind(NamedTuple):
+    """What a table is about: how its columns are found, and which names make a header; None where none tells."""
+
+    find_layout: Callable[[str], Layout]
+    is_header: Callable[[Sequence[str]], bool] | None
+
+
+def sales_kind(spec: SalesSpec, name: str) -> TableKind:
+    """Return the kind of sales; `spec` says what isn't to be detected, `name` what errors call the table."""
+
+    def is_header(names: Sequence[str]) -> bool:
+        if any(isinstance(column, int) for column in spec.columns.values()):
+            return False  # columns are known by number: any line has them
+        try:
+            find_columns(names, spec.columns, name)
+        except DataError:
+            return False
+        return True
+
+    return TableKind(lambda beginning: find_layout(beginning, spec, name), is_header)
+
+
+def one_table(source: BinaryIO, kind: TableKind, name: str) -> Iterator[bytes]:
     """Yield, in whole lines, the CSV table that objects which were joined end to end make up.
 
     The first object's header stays. Each later line of the same bytes is a later object's header, and goes. Where one
@@ -31,7 +53,7 @@ def one_table(source: BinaryIO, spec: SalesSpec, name: str) -> Iterator[bytes]:
 
     Args:
         source: all objects; a read is short at the end only.
-        spec: what isn't to be detected.
+        kind: what the table is about.
         name: what errors call the table.
 
     Raises:
@@ -41,27 +63,27 @@ def one_table(source: BinaryIO, spec: SalesSpec, name: str) -> Iterator[bytes]:
     refuse_binary(beginning[:PEEKED], name)
     beginning = beginning.removeprefix(BOM)
     whole = beginning[: last_line_end(beginning) or len(beginning)]
-    layout = _layout(whole, spec, name)
+    layout = _layout(whole, kind)
     top = whole.splitlines(keepends=True)[: layout.skip]
     header = top[-1].rstrip(b"\r\n") if top else b""
     if header.count(b'"') % 2:
         raise DataError(f"{name}: its header goes beyond one line, which Pipe mode can't tell from data: use File mode")
     yield b"".join(top)
-    cleaner = _Cleaner(header, layout, spec, name)
+    cleaner = _Cleaner(header, layout, kind, name)
     for lines in _whole_lines(beginning[sum(map(len, top)) :], source):
         yield cleaner.clean(lines)
 
 
-def _layout(lines: bytes, spec: SalesSpec, name: str) -> Layout:
+def _layout(lines: bytes, kind: TableKind) -> Layout:
     try:
-        return _layout_of_text(lines, spec, name, latin1=False)
+        return _layout_of_text(lines, kind, latin1=False)
     except NotUtf8:
-        return _layout_of_text(lines, spec, name, latin1=True)
+        return _layout_of_text(lines, kind, latin1=True)
 
 
-def _layout_of_text(lines: bytes, spec: SalesSpec, name: str, *, latin1: bool) -> Layout:
+def _layout_of_text(lines: bytes, kind: TableKind, *, latin1: bool) -> Layout:
     with closing(LineGuard(io.BytesIO(lines), latin1=latin1)) as guard:
-        return find_layout(guard.read().decode(), spec, name)
+        return kind.find_layout(guard.read().decode())
 
 
 def _whole_lines(rest: bytes, source: BinaryIO) -> Iterator[bytes]:
@@ -80,10 +102,10 @@ def _whole_lines(rest: bytes, source: BinaryIO) -> Iterator[bytes]:
 class _Cleaner:
     """Takes out of lines what only the beginnings of objects have."""
 
-    def __init__(self, header: bytes, layout: Layout, spec: SalesSpec, name: str) -> None:
+    def __init__(self, header: bytes, layout: Layout, kind: TableKind, name: str) -> None:
         self._header = header
         self._layout = layout
-        self._spec = spec
+        self._kind = kind
         self._name = name
 
     def clean(self, lines: bytes) -> bytes:
@@ -111,23 +133,23 @@ class _Cleaner:
         return bytes(kept)
 
     def _refuse_other_headers(self, lines: bytes) -> None:
-        """Raise a DataError where a line is a header: every row has a digit in it, in its quantity and its date."""
+        """Raise a DataError where a line is a header: every row of sales has a digit, in its quantity and its date."""
+        if self._kind.is_header is None:
+            return
         digits = lines.translate(None, _NEITHER_DIGIT_NOR_LINE_END).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if not digits.startswith(b"\n") and b"\n\n" not in digits:
             return
         for line in _LINE_WITHOUT_DIGIT.findall(lines):
-            if self._is_header(text := line.decode("utf-8", "replace")):
+            text = line.decode("utf-8", "replace")
+            if self._kind.is_header(self._cells(text)):
                 raise DataError(
                     f"{self._name}: a later object begins with another header, {shown(text, 160)}, than the first, "
                     f"{shown(self._header.decode('utf-8', 'replace'), 160) if self._header else 'which has none'}. "
                     "Pipe mode joins the objects of a channel: give all the same header, or use File mode"
                 )
 
-    def _is_header(self, line: str) -> bool:
-        if any(isinstance(column, int) for column in self._spec.columns.values()):
-            return False  # columns are known by number: any line has them
+    def _cells(self, line: str) -> list[str]:
         try:
-            find_columns(next(csv.reader([line], delimiter=self._layout.delimiter)), self._spec.columns, self._name)
-        except (csv.Error, DataError):
-            return False
-        return True
+            return next(csv.reader([line], delimiter=self._layout.delimiter), [])
+        except csv.Error:
+            return []

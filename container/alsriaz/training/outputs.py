@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +12,11 @@ from typing import IO, Any
 from alsriaz.core.artifact import Model
 from alsriaz.core.errors import CallerError
 from alsriaz.core.layout import Layout
-from alsriaz.core.lists import bind, make_layer, make_lists
+from alsriaz.training.customer_lists import customer_lists
 from alsriaz.training.engines import Progress
 from alsriaz.training.sales.refusals import Refusals, RejectedRow
 
 OUTPUT_COLUMNS = ("customer", "place", "item", "score", "reason")
-PROGRESS_SECONDS = 5
-_SCORES_AT_ONCE = 1 << 24  # 64 MB of float32
 
 
 def check_writable(folders: Iterable[Path], layout: Layout) -> None:
@@ -60,35 +57,23 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
         stream.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_recommendations(path: Path, copy: Path, model: Model, progress: Progress) -> int:
-    """Write each customer's list under the standing rules, and return the number of recommendations.
+def write_recommendations(path: Path, copy: Path, model: Model, progress: Progress) -> tuple[int, int]:
+    """Write each customer's list under the standing rules; return how many customers and recommendations there are.
 
-    One row each, by customer position, then place: RFC 4180 CSV with the columns of `OUTPUT_COLUMNS`. The score of an
-    included item that was never sold is empty.
+    One row each: RFC 4180 CSV with the columns of `OUTPUT_COLUMNS`, by customer position, customers whom the model
+    doesn't know at the end in the rules' order, then by place. The score of an item that was never sold is empty.
+
+    Raises:
+        SpecError: a basket in the rules can't be used.
     """
-    written = 0
+    customers = written = 0
     with whole_file(path) as stream:
         writer = csv.writer(stream)
         writer.writerow(OUTPUT_COLUMNS)
-        for customer, picks in _lists(model, progress):
-            writer.writerows((customer, place, *pick) for place, pick in enumerate(picks, 1))
-            written += len(picks)
+        for customer, picks in customer_lists(model, progress):
+            rows = ((p.item, "" if p.score is None else p.score, p.reason) for p in picks)
+            writer.writerows((customer, place, *row) for place, row in enumerate(rows, 1))
+            customers, written = customers + 1, written + len(picks)
     with whole_file(copy) as stream, path.open(encoding="utf-8", newline="") as source:
         shutil.copyfileobj(source, stream, 1 << 20)
-    return written
-
-
-def _lists(model: Model, progress: Progress) -> Iterator[tuple[str, list[tuple[str, Any, str]]]]:
-    rules = bind([make_layer(model.standing_rules, model.catalogue)], model.catalogue)
-    n_customers, told = len(model.customer_ids), time.monotonic()
-    size = min(model.spec.group_size, max(1, _SCORES_AT_ONCE // len(model.catalogue.ids)))
-    for start in range(0, n_customers, size):
-        rows = range(start, min(start + size, n_customers))
-        scorer = model.item_factors.scorer(model.arrays.customer_factors[rows.start : rows.stop])
-        purchased = [model.purchased(row) for row in rows] if rules.purchased else None
-        lists = make_lists(scorer, model.spec.reco_item, rules, model.catalogue, purchased)
-        for row, (picks, _) in zip(rows, lists, strict=True):
-            yield model.customer_ids.id_at(row), [(p.item, "" if p.score is None else p.score, p.reason) for p in picks]
-        if time.monotonic() - told > PROGRESS_SECONDS:
-            told = time.monotonic()
-            progress(f"recommending, {rows.stop:,} of {n_customers:,} customers")
+    return customers, written

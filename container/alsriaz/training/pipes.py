@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from alsriaz.core.errors import DataError
-from alsriaz.training.objects import one_table
-from alsriaz.training.sales.sales_spec import SalesSpec
+from alsriaz.training.objects import TableKind, one_table
 
 PATIENCE: Final = 60.0  # seconds
 MOST_JSON: Final = 16 << 20
@@ -76,8 +75,8 @@ def copy_json(stream: BinaryIO, channel: str, target: Path) -> None:
     target.write_bytes(text)
 
 
-def copy_sales(stream: BinaryIO, channel: str, folder: Path, spec: SalesSpec, progress: Progress) -> Path:
-    """Copy the sales that a FIFO gives into `folder`, as one file that reads like each object by itself.
+def copy_table(stream: BinaryIO, channel: str, folder: Path, kind: TableKind, progress: Progress) -> Path:
+    """Copy the table that a FIFO gives into `folder`, as one file that reads like each object by itself.
 
     What it is, is told by its first bytes: gzip is unpacked, Parquet stays as it is, all else is CSV.
 
@@ -101,7 +100,7 @@ def copy_sales(stream: BinaryIO, channel: str, folder: Path, spec: SalesSpec, pr
         source = _refilled(beginning, source)
         if beginning.startswith(_PARQUET):
             return _written(folder / f"{channel}_0.parquet", _one_parquet(source, channel), channel, progress)
-        table = one_table(source, spec, f"{channel}_0")
+        table = one_table(source, kind, f"{channel}_0")
         return _written(folder / f"{channel}_0.csv", table, channel, progress)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(

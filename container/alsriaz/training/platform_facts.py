@@ -10,11 +10,10 @@ from typing import Any
 
 from alsriaz.core.errors import DataError, SpecError
 from alsriaz.core.json_file import read_object
-from alsriaz.core.layout import RULES_CHANNEL, SPEC_CHANNEL, TRAINING_CHANNELS, Layout, is_sales_name
+from alsriaz.core.layout import ITEMS_CHANNEL, RULES_CHANNEL, SPEC_CHANNEL, TRAINING_CHANNELS, Layout, is_sales_name
 from alsriaz.core.setting import shown
 
-USED_CHANNELS = (*TRAINING_CHANNELS, SPEC_CHANNEL, RULES_CHANNEL)
-ITEMS_CHANNEL = "items"
+USED_CHANNELS = (*TRAINING_CHANNELS, SPEC_CHANNEL, RULES_CHANNEL, ITEMS_CHANNEL)
 
 
 @dataclass(frozen=True)
@@ -53,11 +52,8 @@ def read_channels(layout: Layout) -> dict[str, Channel]:
 def unused_channels(channels: Mapping[str, Channel]) -> Iterator[str]:
     """Yield a warning about each channel that takes no part in the job."""
     for name in channels:
-        if name == ITEMS_CHANNEL:
-            yield f"channel '{ITEMS_CHANNEL}' is not used yet: the model is the same without it."
-        elif name not in USED_CHANNELS:
-            known = ", ".join((*USED_CHANNELS, ITEMS_CHANNEL))
-            yield f"channel {shown(name)} is unknown and not used; known are {known}."
+        if name not in USED_CHANNELS:
+            yield f"channel {shown(name)} is unknown and not used; known are {', '.join(USED_CHANNELS)}."
 
 
 def check_hosts(layout: Layout, channels: Mapping[str, Channel]) -> None:

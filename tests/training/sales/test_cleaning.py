@@ -15,7 +15,7 @@ LONG = "x" * 257
 def cleaned(*rows: Row, returns: str = "drop") -> FileRows:
     result = FileRows("a.csv", parse_spec({"returns": returns}))
     columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
-    result.add(Batch._make([np.arange(2, 2 + len(rows), dtype=np.uint32), *columns]))
+    result.add(Batch._make([np.arange(2, 2 + len(rows), dtype=np.uint32), *columns, None]))
     return result
 
 
@@ -68,13 +68,13 @@ def test_netting_keeps_returns_with_their_sign(row: Row, quantity: float) -> Non
 def test_without_an_invoice_column_the_quantity_alone_tells_returns() -> None:
     rows = FileRows("a.csv", parse_spec({}))
     columns = [pa.array([text, text]) for text in GOOD[:2]] + [pa.array(["6", "-6"]), pa.array([GOOD[3]] * 2)]
-    rows.add(Batch._make([np.array([2, 3], np.uint32), *columns, None]))
+    rows.add(Batch._make([np.array([2, 3], np.uint32), *columns, None, None]))
     assert rows.refusals.counts["return"] == 1 and rows.chunks[0][2].tolist() == [6.0]
 
 
 def test_kept_rows_are_codes_of_the_files_own_texts() -> None:
     rows = cleaned(GOOD, ("b", " A ", "1.5", "2010-12-02 08:26", "2"), ("17850", "B", "1", "2010-12-01", "3"))
-    customers, items, quantities, days, numbers = (array.tolist() for array in rows.chunks[0])
+    customers, items, quantities, days, numbers = (array.tolist() for array in rows.chunks[0][:5])
     assert [rows.customers.texts[code] for code in customers] == ["17850", "b", "17850"]
     assert [rows.items.texts[code] for code in items] == ["A", "A", "B"]
     assert [rows.days.texts[code] for code in days] == ["2010-12-01", "2010-12-02", "2010-12-01"]
@@ -102,5 +102,5 @@ def test_a_thousand_refused_rows_leave_a_hundred_samples() -> None:
 def test_a_given_date_format_makes_bad_rows_of_the_others() -> None:
     rows = FileRows("a.csv", parse_spec({"date_format": "d/m/yyyy"}))
     columns = [pa.array([text] * 3) for text in GOOD[:3]] + [pa.array(["01/02/2011", "2011-02-01", "02/13/2011"])]
-    rows.add(Batch._make([np.arange(3, dtype=np.uint32), *columns, None]))
+    rows.add(Batch._make([np.arange(3, dtype=np.uint32), *columns, None, None]))
     assert rows.refusals.counts["date"] == rows.refusals.bad == 2

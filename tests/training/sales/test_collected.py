@@ -25,7 +25,7 @@ def collected(*files: list[Row], numeric: tuple[str, ...] = (), **settings: Any)
         for start in range(0, len(rows), 2):
             columns = [pa.array(column) for column in zip(*rows[start : start + 2], strict=True)]
             numbers = np.arange(start + 2, start + 2 + len(columns[0]), dtype=np.uint32)
-            file.add(Batch._make([numbers, *columns, None]))
+            file.add(Batch._make([numbers, *columns, None, None]))
         result.add(file)
     return result
 
@@ -106,6 +106,14 @@ def test_filters_refuse_and_count(settings: dict[str, Any], counts: dict[str, in
     purchases, refusals = finished(FILTERED, **settings)
     assert {reason: count for reason, count in refusals.counts.items() if count} == counts
     assert len(purchases.customers) == left and refusals.bad == 0
+
+
+def test_items_without_a_row_left_are_told() -> None:
+    purchases, _ = finished(FILTERED, max_quantity=500, min_item_customers=2, exclude_items=["POST"])
+    assert purchases.item_ids == ["A"]
+    assert purchases.refused_items == {"POST", "B", "C"}
+    purchases, _ = finished([*FILTERED, ("9", "Z", "-1", D)])
+    assert purchases.refused_items == frozenset(), "a return is no sale that a filter refused"
 
 
 def test_excluded_items_are_spelled_as_in_the_purchases() -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from alsriaz.core.errors import DataError
 from alsriaz.core.spec import COLUMNS
-from alsriaz.training.sales.columns import ALIASES, find_columns, plain, roles_in
+from alsriaz.training.sales.columns import ALIASES, find_columns, item_id_places, plain, roles_in
 
 ONLINE_RETAIL = "InvoiceNo StockCode Description Quantity InvoiceDate UnitPrice CustomerID Country".split()
 RETAIL_II = ["Invoice", "StockCode", "Description", "Quantity", "InvoiceDate", "Price", "Customer ID", "Country"]
@@ -11,8 +11,27 @@ JOURNEY = (
 )
 
 FOUND = [
-    (ONLINE_RETAIL, {}, (6, 1, 3, 4, 0), "Online Retail"),
-    (RETAIL_II, {}, (6, 1, 3, 4, 0), "Online Retail II: a space in a name"),
+    (ONLINE_RETAIL, {}, (6, 1, 3, 4, 0, 2), "Online Retail"),
+    (RETAIL_II, {}, (6, 1, 3, 4, 0, 2), "Online Retail II: a space in a name"),
+    ("cust item qty date bill_no Item-Name".split(), {}, (0, 1, 2, 3, 4, 5), "a description by another name"),
+    (
+        "cust item qty date order itemname description".split(),
+        {},
+        (0, 1, 2, 3, 4, 6),
+        "of two descriptions the better name counts: nothing hangs on it",
+    ),
+    (
+        "cust item qty date order description description".split(),
+        {},
+        (0, 1, 2, 3, 4, 5),
+        "of two alike the first",
+    ),
+    (
+        "cust item qty date order itemname description".split(),
+        {"description": "itemname"},
+        (0, 1, 2, 3, 4, 5),
+        "the setting says which is the description",
+    ),
     (JOURNEY, {}, (0, 3, 4, 8, 2), "grocery sales: underscores"),
     ("customer item quantity date".split(), {}, (0, 1, 2, 3), "our own words"),
     ("DATE QTY ARTICLE-ID CLIENT".split(), {}, (3, 2, 1, 0), "capitals, dashes, another order"),
@@ -35,7 +54,28 @@ FOUND = [
 @pytest.mark.parametrize(("names", "wanted", "places"), [row[:3] for row in FOUND], ids=[row[-1] for row in FOUND])
 def test_columns_are_found(names: list[str], wanted: dict[str, str | int], places: tuple[int, ...]) -> None:
     found = find_columns(names, wanted, "a.csv")
-    assert found == dict(zip(("customer", "item", "quantity", "date", "invoice"), places, strict=False))
+    assert found == dict(zip(("customer", "item", "quantity", "date", "invoice", "description"), places, strict=False))
+
+
+ITEM_IDS = [
+    ("id description".split(), None, [0], "a table of items has an id"),
+    ("id sku".split(), None, [1], "id counts only where nothing else does"),
+    ("product_id product".split(), None, [0], "a bare word beside an id is a name"),
+    ("product price".split(), None, [0], "a bare word alone is the id"),
+    ("sku item_no".split(), None, [0, 1], "two could be it"),
+    ("item product".split(), None, [0, 1], "two bare words"),
+    ("Artikel sku".split(), "artikel", [0], "as the setting calls it"),
+    ("sku name".split(), "Artikel", [0], "the setting's name is the sales files' only"),
+    ("sku name".split(), 2, [0], "a number counts the columns of sales files"),
+    ("name price".split(), None, [], "none"),
+]
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted", "places"), [row[:3] for row in ITEM_IDS], ids=[row[-1] for row in ITEM_IDS]
+)
+def test_the_id_of_a_table_of_items_is_found(names: list[str], wanted: str | int | None, places: list[int]) -> None:
+    assert item_id_places(names, wanted) == places
 
 
 ERRORS = [

@@ -1,6 +1,9 @@
 """The counts of the real data set, in both of its layouts."""
 
+import csv
+import gzip
 import os
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +41,21 @@ def test_both_layouts_give_the_same_purchases() -> None:
     assert whole.customer_ids == pipe.customer_ids and whole.item_ids == pipe.item_ids
     for name in ("customers", "items", "quantities", "days"):
         assert np.array_equal(getattr(whole, name), getattr(pipe, name)), name
+    assert pipe.descriptions is None, "that layout has none"
+
+
+def test_an_item_is_called_what_most_of_its_rows_say() -> None:
+    purchases, _ = read_purchases([path("online_retail.csv.gz")], parse_spec({}), print)
+    told: dict[str, Counter[str]] = defaultdict(Counter)
+    with gzip.open(path("online_retail.csv.gz"), "rt", encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            accepted = row["CustomerID"] and int(row["Quantity"]) > 0 and not row["InvoiceNo"].startswith("C")
+            if accepted and row["Description"].strip():
+                told[row["StockCode"].strip()][row["Description"].strip()] += 1
+    expected = [min(told[item], key=lambda text: (-told[item][text], text)) for item in purchases.item_ids]
+    assert purchases.descriptions == expected
+    assert purchases.descriptions[purchases.item_ids.index("22423")] == "REGENCY CAKESTAND 3 TIER"
+    assert sum(len(texts) > 1 for texts in told.values()) > 200, "many items have several"
 
 
 def test_netting_keeps_the_returns() -> None:

@@ -15,7 +15,7 @@ class Batch(NamedTuple):
         numbers: shape (n,), the rows' record numbers (see RejectedRow).
         customer: Arrow strings without nulls, shape (n,), as they stand in the file.
         item: the same, and so are `quantity` and `date`.
-        invoice: the same, or None where the file has no such column.
+        invoice: the same, or None where the file has no such column; so is `description`.
     """
 
     numbers: Numbers
@@ -24,3 +24,4 @@ class Batch(NamedTuple):
     quantity: Any
     date: Any
     invoice: Any
+    description: Any

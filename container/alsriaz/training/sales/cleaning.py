@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from alsriaz.training.sales.batches import Batch, Numbers
 from alsriaz.training.sales.day_column import NO_DAY, DayTexts
+from alsriaz.training.sales.descriptions import MOST_DESCRIPTIONS
 from alsriaz.training.sales.refusals import Refusals, RejectedRow
 from alsriaz.training.sales.sales_spec import SalesSpec
-from alsriaz.training.sales.texts import NO_ID, Codes, IdTexts, each_distinct, quantities
+from alsriaz.training.sales.texts import NO_ID, Codes, IdTexts, ValueTexts, each_distinct, quantities
 
 Mask = NDArray[np.bool_]
 
@@ -25,8 +26,9 @@ class FileRows:
         file: the file's name, for samples and messages.
         refusals: counts and samples so far.
         readable: how many rows have both a quantity and a date, refused for another reason or not.
-        customers: the ids that the customer codes stand for; so are `items` and `days`.
-        chunks: the kept rows, batch by batch: codes of customers and of items, quantities, codes of days, row numbers.
+        customers: the ids that the customer codes stand for; so are `items`, `days` and `descriptions`.
+        chunks: the kept rows, batch by batch: codes of customers and of items, quantities, codes of days, row numbers,
+            codes of descriptions (None where the file has none).
     """
 
     def __init__(
@@ -46,7 +48,8 @@ class FileRows:
         self.customers = IdTexts(numeric="customer" in numeric)
         self.items = IdTexts(numeric="item" in numeric)
         self.days = DayTexts(spec.date_format, typed=typed_dates)
-        self.chunks: list[tuple[Codes, Codes, NDArray[np.float64], Codes, Numbers]] = []
+        self.descriptions = ValueTexts(MOST_DESCRIPTIONS)
+        self.chunks: list[tuple[Codes, Codes, NDArray[np.float64], Codes, Numbers, Codes | None]] = []
         self._drop_returns = spec.returns == "drop"
 
     def refuse_shape(self, number: int, line: str) -> None:
@@ -77,7 +80,10 @@ class FileRows:
             refused = refused | mask
         kept = ~refused
         if kept.any():
-            self.chunks.append((customers[kept], items[kept], amounts[kept], days[kept], batch.numbers[kept]))
+            told = None
+            if batch.description is not None and not self.descriptions.too_many:
+                told = self.descriptions.codes(batch.description)[kept]
+            self.chunks.append((customers[kept], items[kept], amounts[kept], days[kept], batch.numbers[kept], told))
 
     def _refuse(self, reason: str, mask: Mask, batch: Batch, ids: Mapping[str, Codes]) -> None:
         """Count the rows of `mask`. Bad are those without a quantity or a date, and those with an id that is no id."""

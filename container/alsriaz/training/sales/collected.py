@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from alsriaz.training.sales.batches import Numbers
 from alsriaz.training.sales.cleaning import FileRows, Mask
 from alsriaz.training.sales.day_column import DayColumn
+from alsriaz.training.sales.descriptions import Descriptions
 from alsriaz.training.sales.purchases import Purchases
 from alsriaz.training.sales.refusals import Refusals, RejectedRow
 from alsriaz.training.sales.sales_spec import SalesSpec
@@ -42,7 +43,7 @@ class IdColumn:
 
 
 class Collected:
-    """All kept rows, about 24 bytes each, and the ids and dates that their codes stand for.
+    """All kept rows, about 24 bytes each (28 with descriptions), and the ids and dates that their codes stand for.
 
     Attributes:
         refusals: counts and samples of all files so far.
@@ -58,12 +59,14 @@ class Collected:
         self._files: list[str] = []
         self._ends: list[int] = []
         self._chunks: list[list[NDArray[Any]]] = [[] for _ in range(5)]
+        self._descriptions = Descriptions()
 
     def add(self, rows: FileRows) -> None:
         """Take in a file's rows; `rows` is used up."""
         customers = self._customers.add(rows.customers)
         items = self._items.add(rows.items)
         days = self._days.add(rows.days, rows.file)
+        described = self._descriptions.of_file(rows.descriptions)
         kept = self._ends[-1] if self._ends else 0
         rows.chunks.reverse()
         while rows.chunks:
@@ -78,6 +81,7 @@ class Collected:
             )
             for chunks, values in zip(self._chunks, mapped, strict=True):
                 chunks.append(values)
+            self._descriptions.add(described, chunk[5], len(chunk[0]))
         self._files.append(rows.file)
         self._ends.append(kept)
         self.refusals.add(rows.refusals)
@@ -101,11 +105,22 @@ class Collected:
             kept &= ~refused
         if not kept.any():
             self.refusals.refuse_nothing_left()
+        refused_items: frozenset[str] = frozenset()
         if not kept.all():
+            refused_items = _without_rows(rows, kept)
             customers, items, quantities, day_codes = (a[kept] for a in (customers, items, quantities, day_codes))
         customer_ids, customers = _ordered(rows.customer_texts, customers)
         item_ids, items = _ordered(rows.item_texts, items)
-        return Purchases(customer_ids, item_ids, customers, items, quantities, days[day_codes])
+        return Purchases(
+            customer_ids,
+            item_ids,
+            customers,
+            items,
+            quantities,
+            days[day_codes],
+            self._descriptions.decided(items, len(item_ids), kept),
+            refused_items,
+        )
 
     def _filters(self, rows: "_Rows", kept: Mask) -> Iterator[tuple[str, Mask]]:
         """Yield the rows that each filter of the spec refuses; `kept` holds what the filters before it left."""
@@ -145,6 +160,12 @@ class _Rows:
     numbers: Numbers
     customer_texts: list[str]
     item_texts: list[str]
+
+
+def _without_rows(rows: _Rows, kept: Mask) -> frozenset[str]:
+    """Return the items that have rows, but none that is kept."""
+    had, has = (np.bincount(items, minlength=len(rows.item_texts)) > 0 for items in (rows.items, rows.items[kept]))
+    return frozenset(rows.item_texts[code] for code in np.flatnonzero(had & ~has).tolist())
 
 
 def _joined(chunks: list[NDArray[Any]]) -> NDArray[Any]:

@@ -7,7 +7,7 @@ from alsriaz.core.errors import DataError
 from alsriaz.core.setting import nearest, shown
 
 NEEDED: Final = ("customer", "item", "quantity", "date")
-READ: Final = (*NEEDED, "invoice")
+READ: Final = (*NEEDED, "invoice", "description")
 
 # Names as `plain` leaves them. The first ones are what an error offers.
 ALIASES: Final[dict[str, tuple[str, ...]]] = {
@@ -67,6 +67,10 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "description": ("description", "productname", "itemname", "productdescription", "itemdescription", "articlename"),
 }
+_OWN_ID: Final = "id"
+"""In a table of items, and of nothing else, this is the item's id."""
+_BARE: Final = ("item", "product", "article")
+"""Beside an id these are names: `product` next to `product_id`."""
 _OFFERED: Final = 5
 _IGNORED: Final = str.maketrans("", "", " _-.\t\r\n")
 
@@ -84,7 +88,7 @@ def roles_in(names: Sequence[str], wanted: Mapping[str, str | int]) -> int:
 
 
 def find_columns(names: Sequence[str], wanted: Mapping[str, str | int], file: str) -> dict[str, int]:
-    """Return the place (from 0) of each column that will be read: all of NEEDED, and ``invoice`` where there is one.
+    """Return the place (from 0) of each column that will be read: all of NEEDED, and the rest of READ where there.
 
     Args:
         names: the columns' names, in the file's order.
@@ -101,7 +105,9 @@ def find_columns(names: Sequence[str], wanted: Mapping[str, str | int], file: st
         if role not in found:
             places = [place for place, name in enumerate(names) if plain(name) in ALIASES[role]]
             places = [place for place in places if place not in found.values()]
-            if len(places) > 1:
+            if role == "description":  # nothing hangs on it: of two, the one with the better name
+                places.sort(key=lambda place: ALIASES[role].index(plain(names[place])))
+            elif len(places) > 1:
                 raise DataError(_two_columns(role, names, places, file))
             if places:
                 found[role] = places[0]
@@ -109,6 +115,22 @@ def find_columns(names: Sequence[str], wanted: Mapping[str, str | int], file: st
         if role not in found:
             raise DataError(_missing(role, names, file))
     return {role: found[role] for role in READ if role in found}
+
+
+def item_id_places(names: Sequence[str], wanted: str | int | None) -> list[int]:
+    """Return the places (from 0) of the columns of a table of items that could each be the item's id.
+
+    Args:
+        names: the columns' names, in the file's order.
+        wanted: what the setting `columns` says of the item in sales files. A name counts where the table has it.
+    """
+    if isinstance(wanted, str):
+        places = [place for place, name in enumerate(names) if plain(name) == plain(wanted)]
+        if places:
+            return places
+    places = [place for place, name in enumerate(names) if plain(name) in ALIASES["item"]]
+    places = [place for place in places if plain(names[place]) not in _BARE] or places
+    return places or [place for place, name in enumerate(names) if plain(name) == _OWN_ID]
 
 
 def listed(names: Sequence[str]) -> str:

@@ -46,7 +46,18 @@ class CsvRows:
         self._next = self.records + 1
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the rows with the right number of columns.
+        """Yield the rows with the right number of columns, as sales.
+
+        Raises:
+            OutOfStep: see there.
+            NotUtf8: see LineGuard.
+        """
+        for numbers, rows in self.tables():
+            columns = [rows.column(name) if name in rows.schema.names else None for name in READ]
+            yield Batch(numbers, *columns)
+
+    def tables(self) -> Iterator[tuple[Numbers, Any]]:
+        """Yield them as they are: the rows' numbers, and an Arrow batch of the layout's columns by its words for them.
 
         Raises:
             OutOfStep: see there.
@@ -55,9 +66,8 @@ class CsvRows:
         try:
             with self._open() as reader:
                 for batch in reader:
-                    columns = [batch.column(name) if name in batch.schema.names else None for name in READ]
                     self.records += batch.num_rows
-                    yield Batch(self._numbers(batch.num_rows), *columns)
+                    yield self._numbers(batch.num_rows), batch
         except pa.ArrowInvalid as error:
             raise OutOfStep(str(error)) from error
 

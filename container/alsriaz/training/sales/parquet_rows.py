@@ -31,19 +31,12 @@ class ParquetRows:
     def __init__(self, path: Path, spec: SalesSpec, file: str) -> None:
         """Open `path`, called `file` in errors; DataError where it is no Parquet file or columns are missing."""
         self._file = file
-        try:
-            self._parquet = pq.ParquetFile(path)
-        except (pa.ArrowException, OSError) as error:
-            if isinstance(error, OSError) and error.errno:
-                raise  # it can't be read at all
-            told = str(error).rstrip(".")
-            raise DataError(
-                f"{file} can't be read as Parquet: {told}. Is it whole, and not CSV under another name?"
-            ) from error
+        self._parquet = open_parquet(path, file)
         schema = self._parquet.schema_arrow
         columns = find_columns(schema.names, spec.columns, file)
+        columns = {role: place for role, place in columns.items() if role != "description" or _is_told(schema, place)}
         self._names = {role: schema.names[place] for role, place in columns.items()}
-        self.numeric = frozenset(role for role, place in columns.items() if _is_number(schema.types[place]))
+        self.numeric = frozenset(role for role, place in columns.items() if is_number(schema.types[place]))
         self.typed_dates = "date" in columns and _is_date(schema.types[columns["date"]])
         for name in self._names.values():
             if schema.names.count(name) > 1:
@@ -53,27 +46,44 @@ class ParquetRows:
         """Yield the rows; DataError where the file is damaged, or a column is of a kind that has no text."""
         with closing(self._parquet):
             row = 1
-            for batch in self._batches():
+            for batch in parquet_batches(self._parquet, list(dict.fromkeys(self._names.values())), self._file):
                 columns = [self._texts(batch, role) if role in self._names else None for role in READ]
                 yield Batch(np.arange(row, row + batch.num_rows, dtype=np.uint32), *columns)
                 row += batch.num_rows
 
-    def _batches(self) -> Iterator[Any]:
-        names = list(dict.fromkeys(self._names.values()))
-        try:
-            yield from self._parquet.iter_batches(batch_size=_ROWS, columns=names, use_threads=False)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{self._file} is damaged: {error}") from error
-
     def _texts(self, batch: Any, role: str) -> Any:
-        column = batch.column(self._names[role])
-        try:
-            return as_texts(column)
-        except pa.ArrowException as error:
-            raise DataError(
-                f"{self._file}: the column {shown(self._names[role])} ({role}) is of type {column.type}: "
-                f"expected text in UTF-8, numbers or dates ({error})"
-            ) from error
+        return told_texts(batch.column(self._names[role]), f"{shown(self._names[role])} ({role})", self._file)
+
+
+def open_parquet(path: Path, file: str) -> Any:
+    """Return a Parquet file, called `file` in errors, to be closed by the caller; DataError where it is none."""
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # it can't be read at all
+        told = str(error).rstrip(".")
+        raise DataError(
+            f"{file} can't be read as Parquet: {told}. Is it whole, and not CSV under another name?"
+        ) from error
+
+
+def parquet_batches(parquet: Any, names: list[str], file: str) -> Iterator[Any]:
+    """Yield the columns of these names as Arrow batches; DataError where the file is damaged."""
+    try:
+        yield from parquet.iter_batches(batch_size=_ROWS, columns=names, use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{file} is damaged: {error}") from error
+
+
+def told_texts(column: Any, name: str, file: str) -> Any:
+    """Return `as_texts` of a column; DataError where it is of a kind that has no text."""
+    try:
+        return as_texts(column)
+    except pa.ArrowException as error:
+        raise DataError(
+            f"{file}: the column {name} is of type {column.type}: expected text in UTF-8, numbers or dates ({error})"
+        ) from error
 
 
 def as_texts(column: Any) -> Any:
@@ -100,10 +110,19 @@ def _float_texts(column: Any) -> Any:
     return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.string()), texts)
 
 
+def _is_told(schema: Any, place: int) -> bool:
+    """Return whether a column can serve as the description: what can't is left alone, since nothing hangs on it."""
+    kind = schema.types[place]
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return bool(text) and schema.names.count(schema.names[place]) == 1
+
+
 def _is_date(kind: Any) -> bool:
     return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
 
 
-def _is_number(kind: Any) -> bool:
+def is_number(kind: Any) -> bool:
+    """Return whether an Arrow type holds numbers, be it as categories."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))

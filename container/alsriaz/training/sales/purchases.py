@@ -17,6 +17,8 @@ class Purchases:
         items: shape (n,), places in `item_ids`.
         quantities: shape (n,), finite. Positive; where returns are netted, a return row has 0 or less.
         days: shape (n,), days since 1970-01-01.
+        descriptions: what the sales call each of `item_ids`, empty where nothing; None where they say it of none.
+        refused_items: items that are in the files, but all of whose rows the spec's own filters refused.
     """
 
     customer_ids: list[str]
@@ -25,3 +27,5 @@ class Purchases:
     items: NDArray[np.int32]
     quantities: NDArray[np.float64]
     days: NDArray[np.int32]
+    descriptions: list[str] | None = None
+    refused_items: frozenset[str] = frozenset()

@@ -3,10 +3,11 @@
 import gzip
 import os
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from alsriaz.core.errors import DataError
 from alsriaz.training.sales.batches import Batch
@@ -44,37 +45,70 @@ def read_purchases(files: Sequence[Path], spec: SalesSpec, progress: Progress) -
     if not files:
         raise DataError("there are no sales files: expected .csv, .csv.gz or .parquet")
     collected = Collected(spec)
-    for path, name in zip(files, _names(files), strict=True):
-        with _reading(name):
-            collected.add(_FileReader(path, name, spec, progress).read())
+    for path, name in zip(files, names_of(files), strict=True):
+        with reading(name):
+            collected.add(_SalesReader(path, name, spec, progress).read())
     if not collected.refusals.rows:
         others = f", nor has any of the other {len(files) - 1} files" if len(files) > 1 else ""
-        raise DataError(f"{_names(files)[0]} has no rows: there is nothing below its header{others}")
+        raise DataError(f"{names_of(files)[0]} has no rows: there is nothing below its header{others}")
     return collected.finish(), collected.refusals
 
 
-class _FileReader:
-    """Reads one file, again in another way where the first fails."""
+class Rows(Protocol):
+    """What the rows of one file are gathered in.
+
+    Attributes:
+        refusals: counts and samples so far.
+        readable: how many rows make sense: of two readings of a file, the one with more of them is right.
+    """
+
+    refusals: Refusals
+    readable: int
+
+    def refuse_shape(self, number: int, line: str) -> None:
+        """Count a row that has too few or too many columns."""
+
+
+R = TypeVar("R", bound=Rows)
+B = TypeVar("B")
+
+
+class FileReader(ABC, Generic[R]):
+    """Reads one file, again in another way where the first fails; a subclass knows what its columns mean."""
 
     def __init__(self, path: Path, name: str, spec: SalesSpec, progress: Progress) -> None:
+        """Prepare to read `path`, called `name` in messages."""
         self._path = path
         self._name = name
         self._spec = spec
         self._progress = progress
 
-    def read(self) -> FileRows:
+    @abstractmethod
+    def _layout(self, beginning: str) -> Layout:
+        """Return how to read a CSV file that begins so; DataError where it isn't recognised."""
+
+    @abstractmethod
+    def _no_rows(self) -> R:
+        """Return what a CSV file's rows will be gathered in."""
+
+    @abstractmethod
+    def _taken(self, records: CsvRows, rows: R) -> R:
+        """Return `rows` with all of `records` taken in."""
+
+    @abstractmethod
+    def _from_parquet(self) -> R:
+        """Return the rows of a Parquet file."""
+
+    def read(self) -> R:
         """Return the file's rows; DataError where they can't be read."""
         rows = self._read()
         self._progress(f"read {self._name}: {rows.refusals.rows:,} rows")
         return rows
 
-    def _read(self) -> FileRows:
+    def _read(self) -> R:
         suffixes = "".join(self._path.suffixes[-2:]).lower()
         if suffixes.endswith(".parquet"):
-            parquet = ParquetRows(self._path, self._spec, self._name)
-            return self._taken(
-                parquet, FileRows(self._name, self._spec, parquet.numeric, typed_dates=parquet.typed_dates)
-            )
+            return self._from_parquet()
         if not suffixes.endswith((".csv", ".csv.gz")):
             raise DataError(
                 f"{self._name} is of an unknown kind: expected a name that ends with .csv, .csv.gz or .parquet"
@@ -87,14 +121,14 @@ class _FileReader:
             self._progress(f"{self._name} is not UTF-8: reading it as Latin-1")
             return self._read_csv(latin1=True)
 
-    def _read_csv(self, *, latin1: bool) -> FileRows:
+    def _read_csv(self, *, latin1: bool) -> R:
         """Read a CSV file by RFC 4180 and, where values seem to hold line ends, line by line too.
 
-        A quote that opened by mistake swallows rows. So the reading with more rows that have a quantity and a date is
-        right; equal numbers speak for RFC 4180.
+        A quote that opened by mistake swallows rows. So the reading with more rows that make sense is right; equal
+        numbers speak for RFC 4180.
         """
         with closing(LineGuard(open_bytes(self._path), latin1=latin1)) as guard:
-            layout = find_layout(guard.read().decode(), self._spec, self._name)
+            layout = self._layout(guard.read().decode())
         whole, torn = self._by_quotes(layout, latin1)
         if whole and not torn:
             return whole
@@ -102,9 +136,9 @@ class _FileReader:
         lines = self._by_lines(layout, latin1)
         return whole if whole and whole.readable >= lines.readable else lines
 
-    def _by_quotes(self, layout: Layout, latin1: bool) -> tuple[FileRows | None, bool]:
+    def _by_quotes(self, layout: Layout, latin1: bool) -> tuple[R | None, bool]:
         """Return the rows, or None where that fails, and whether there were more lines than records."""
-        rows = FileRows(self._name, self._spec)
+        rows = self._no_rows()
         with closing(LineGuard(open_bytes(self._path), latin1=latin1)) as guard:
             records = CsvRows(guard, layout, rows.refuse_shape, newlines=True)
             try:
@@ -112,26 +146,45 @@ class _FileReader:
             except OutOfStep:
                 return None, True
 
-    def _by_lines(self, layout: Layout, latin1: bool) -> FileRows:
-        rows = FileRows(self._name, self._spec)
+    def _by_lines(self, layout: Layout, latin1: bool) -> R:
+        rows = self._no_rows()
         with closing(LineGuard(open_bytes(self._path), latin1=latin1, closing=layout.delimiter)) as guard:
             try:
                 return self._taken(CsvRows(guard, layout, rows.refuse_shape, newlines=False), rows)
             except OutOfStep as error:
                 raise DataError(f"{self._name} can't be read as CSV: {error}") from error
 
-    def _taken(self, batches: Iterable[Batch], rows: FileRows) -> FileRows:
+    def _told(self, batches: Iterable[B], rows: R) -> Iterator[B]:
+        """Yield `batches`, and tell how far `rows` has come."""
         told = 0
         for batch in batches:
-            rows.add(batch)
+            yield batch
             if rows.refusals.rows // _TOLD_EVERY > told:
                 told = rows.refusals.rows // _TOLD_EVERY
                 self._progress(f"{self._name}: {rows.refusals.rows:,} rows so far")
+
+
+class _SalesReader(FileReader[FileRows]):
+    """Reads one file of sales."""
+
+    def _layout(self, beginning: str) -> Layout:
+        return find_layout(beginning, self._spec, self._name)
+
+    def _no_rows(self) -> FileRows:
+        return FileRows(self._name, self._spec)
+
+    def _taken(self, records: Iterable[Batch], rows: FileRows) -> FileRows:
+        for batch in self._told(records, rows):
+            rows.add(batch)
         return rows
+
+    def _from_parquet(self) -> FileRows:
+        parquet = ParquetRows(self._path, self._spec, self._name)
+        return self._taken(parquet, FileRows(self._name, self._spec, parquet.numeric, typed_dates=parquet.typed_dates))
 
 
 @contextmanager
-def _reading(name: str) -> Iterator[None]:
+def reading(name: str) -> Iterator[None]:
     """Turn what reading a broken file raises into a DataError."""
     try:
         yield
@@ -145,7 +198,7 @@ def _reading(name: str) -> Iterator[None]:
         raise DataError(f"{name} can't be read: {error.strerror or error}") from error
 
 
-def _names(files: Sequence[Path]) -> list[str]:
+def names_of(files: Sequence[Path]) -> list[str]:
     """Return the files' paths below the folder that holds them all."""
     folder = os.path.commonpath([path.absolute().parent for path in files])
     names = [path.absolute().relative_to(folder).as_posix() for path in files]

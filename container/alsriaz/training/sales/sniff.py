@@ -4,7 +4,7 @@ import codecs
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile
 from typing import Final, NamedTuple
@@ -182,3 +182,23 @@ def _unrecognised(table: _Table, file: str) -> str:
         f"The first line, split at {shown(table.delimiter)}, is {listed([cell.strip() for cell in table.records[0]])}. "
         f"Recognised are {recognised}, and the like"
     )
+
+
+def find_named_columns(beginning: str, is_header: Callable[[Sequence[str]], bool]) -> Layout | None:
+    """Return how to read all columns of a CSV file whose first row that isn't blank names them, or None.
+
+    `columns` has the columns by their numbers, from 0, as texts. Of the delimiters that make a header of that row, the
+    one that gives the most columns counts.
+
+    Args:
+        beginning: the file's first lines, whole.
+        is_header: whether a row of names has what a header needs.
+    """
+    tables = [_split(beginning, delimiter) for delimiter in DELIMITERS]
+    fit = [table for table in tables if is_header([name.strip() for name in table.records[0]])]
+    if not fit:
+        return None
+    table = max(fit, key=lambda table: len(table.records[0]))
+    names = tuple(name.strip() for name in table.records[0])
+    columns = {str(place): place for place in range(len(names))}
+    return Layout(table.delimiter, names, columns, table.above + 1, table.empty)

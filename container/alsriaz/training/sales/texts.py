@@ -1,4 +1,4 @@
-"""A column's texts as numbers: each distinct text is looked at once, however many rows have it."""
+"""A column's texts as codes or numbers: each distinct text is looked at once, however many rows have it."""
 
 import math
 import re
@@ -9,15 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alsriaz.core.ids import FORBIDDEN, MOST_BYTES
+from alsriaz.core.plain_number import parse_number
+from alsriaz.core.where import MOST_VALUE_BYTES
 
 T = TypeVar("T", bound=np.generic)
 Codes = NDArray[np.int32]
 
 EMPTY: Final = -1
 NO_ID: Final = -2
+TOO_LONG: Final = -2
 
 _DOT_ZERO = re.compile(r"\d+\.0", re.ASCII)
-_QUANTITY = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _QUANTITY_LENGTH = 100
 
 
@@ -57,6 +59,41 @@ class IdTexts(dict[str, int]):
         return each_distinct(column, self.__getitem__, np.int32)
 
 
+class ValueTexts(dict[str, int]):
+    """The values of one column that tells about items: raw text to code; codes count up in order of appearance.
+
+    Attributes:
+        texts: the trimmed value of each code.
+        too_many: True once there were more distinct values than were allowed; those beyond are TOO_LONG.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        """Begin without values, `most` distinct ones of which are allowed."""
+        super().__init__()
+        self.texts: list[str] = []
+        self.too_many = False
+        self._most = most
+
+    def __missing__(self, raw: str) -> int:
+        text = raw.strip()
+        if len(text) > MOST_VALUE_BYTES or len(text.encode()) > MOST_VALUE_BYTES:
+            return TOO_LONG  # and not remembered: such texts may be many
+        if text != raw:
+            return self[text]
+        self.too_many = self.too_many or (bool(text) and len(self.texts) == self._most)
+        if self.too_many:
+            return TOO_LONG
+        code = len(self.texts) if text else EMPTY
+        if text:
+            self.texts.append(text)
+        self[text] = code
+        return code
+
+    def codes(self, column: Any) -> Codes:
+        """Return the code of each value of an Arrow string column: EMPTY, or TOO_LONG."""
+        return each_distinct(column, self.__getitem__, np.int32)
+
+
 def quantities(column: Any) -> NDArray[np.float64]:
     """Return the numbers in an Arrow string column; NaN where a text is no finite plain decimal number."""
     return each_distinct(column, parse_quantity, np.float64)
@@ -65,10 +102,7 @@ def quantities(column: Any) -> NDArray[np.float64]:
 def parse_quantity(text: str) -> float:
     """Return the number that `text` is (``6``, ``6.0``, ``-1``, ``.5``, ``1e3``), or NaN."""
     text = text.strip()
-    if len(text) > _QUANTITY_LENGTH or not _QUANTITY.fullmatch(text):
-        return math.nan
-    number = float(text)
-    return number if math.isfinite(number) else math.nan
+    return parse_number(text) if len(text) <= _QUANTITY_LENGTH else math.nan
 
 
 def each_distinct(

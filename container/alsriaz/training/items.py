@@ -1,0 +1,98 @@
+"""The shop's own table of its items, read, and joined to the items that were sold."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from alsriaz.core.attribute_columns import MISSING, Column, text_column
+from alsriaz.core.attributes import Attributes, ItemTable
+from alsriaz.core.ids import IdTable, pack_ids
+from alsriaz.core.plain_number import shortest_text
+from alsriaz.training.item_columns import DESCRIPTION
+from alsriaz.training.item_merge import GivenItems, MergedItems
+from alsriaz.training.item_rows import ItemReader
+from alsriaz.training.pairs import Pairs
+from alsriaz.training.sales.purchases import Purchases
+from alsriaz.training.sales.reading import Progress, names_of, reading
+from alsriaz.training.sales.sales_spec import SalesSpec
+
+
+def read_items(files: Sequence[Path], spec: SalesSpec, progress: Progress) -> GivenItems:
+    """Read and clean the table of items.
+
+    Args:
+        files: .csv, .csv.gz and .parquet files; they may have different columns.
+        spec: ``columns.item`` names the id's column too, where the table has a column of that name; `max_bad_rows`
+            holds for these files as for sales.
+        progress: called with a line for a person, for each file and each million rows.
+
+    Raises:
+        DataError: a file can't be read, has no header, no id or no rows; a value is too long; an item has two values
+            for one attribute; too many rows are bad.
+    """
+    merged = MergedItems()
+    names = [f"items/{name}" for name in names_of(files)]  # a sales file may have the same name
+    for path, name in zip(files, names, strict=True):
+        with reading(name):
+            merged.add(ItemReader(path, name, spec, progress).read(), name)
+    return merged.finish(names, spec.max_bad_rows)
+
+
+def item_table(
+    pairs: Pairs, purchases: Purchases, given: GivenItems | None, excluded: Sequence[str]
+) -> ItemTable | None:
+    """Return what is known of the items beyond their sales, or None where nothing is.
+
+    The table's items that were never sold get the positions after those of `pairs`. Items that have sales, but none in
+    the window, or none that the spec's filters accept, are not among them.
+
+    Args:
+        pairs: the window's pairs, whose items the model has.
+        purchases: all accepted purchases, with the items' descriptions as the sales tell them.
+        given: the shop's table, None where it gave none.
+        excluded: ids that are no products.
+    """
+    sold = [purchases.item_ids[code] for code in pairs.item_codes]
+    known = {*purchases.item_ids, *purchases.refused_items, *excluded}
+    unsold = sorted(item for item in (given.ids if given else ()) if item not in known)
+    columns = _columns([*sold, *unsold], given, _sales_descriptions(pairs, purchases, len(unsold)))
+    if not columns and not unsold:
+        return None
+    return ItemTable(Attributes(columns, len(sold) + len(unsold)), IdTable(*pack_ids(unsold)))
+
+
+def _sales_descriptions(pairs: Pairs, purchases: Purchases, n_unsold: int) -> list[str]:
+    """Return the description of each item by extended position, empty where the sales have none."""
+    if purchases.descriptions is None:
+        return []
+    return [purchases.descriptions[code] for code in pairs.item_codes] + [""] * n_unsold
+
+
+def _columns(ids: list[str], given: GivenItems | None, descriptions: list[str]) -> list[Column]:
+    columns: list[Column] = []
+    if given:
+        row_of = {item: row for row, item in enumerate(given.ids)}
+        rows = np.array([row_of.get(item, MISSING) for item in ids], dtype=np.int64)
+        columns = [column.of_rows(rows) for column in given.columns]
+    if not any(descriptions):
+        return columns
+    for number, column in enumerate(columns):
+        if column.name.casefold() == DESCRIPTION:
+            columns[number] = _filled(column, descriptions)
+            return columns
+    return [*columns, _filled(text_column(DESCRIPTION, [], np.full(len(ids), MISSING, np.int32)), descriptions)]
+
+
+def _filled(column: Column, descriptions: list[str]) -> Column:
+    """Return an attribute as text, its gaps filled."""
+    told = [_as_text(column.values.at(code)) for code in range(len(column.values))]
+    texts = list(dict.fromkeys([*told, *filter(None, descriptions)]))
+    code_of = {text: code for code, text in enumerate(texts)} | {"": MISSING}
+    own = np.array([*(code_of[text] for text in told), MISSING], dtype=np.int32)[column.codes]
+    theirs = np.array([code_of[text] for text in descriptions], dtype=np.int32)
+    return text_column(column.name, texts, np.where(own == MISSING, theirs, own))
+
+
+def _as_text(value: str | int | float) -> str:
+    return value if isinstance(value, str) else shortest_text(value)
