@@ -1,0 +1,70 @@
+"""The poller: a process of its own, one in a container, whatever the number of workers; the supervisor starts it.
+
+It keeps boto3 out of the workers, and nothing that it meets can hold up an answer. SIGTERM ends it at once.
+"""
+
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+from alsriaz.core.artifact import open_model
+from alsriaz.core.binding import make_layer
+from alsriaz.core.errors import CallerError, SpecError
+from alsriaz.core.layout import Layout
+from alsriaz.serving.live_rules.binding import bind_whole
+from alsriaz.serving.live_rules.file_source import FileSource
+from alsriaz.serving.live_rules.folder import FOLDER, RulesFolder
+from alsriaz.serving.live_rules.location import FileLocation, Location
+from alsriaz.serving.live_rules.poller import Check, Poller
+from alsriaz.serving.live_rules.source import Source
+from alsriaz.serving.log import configure_log
+from alsriaz.serving.settings import Settings, read_settings
+
+_JITTER = 0.1  # of the interval, either way: the containers of an endpoint don't ask all at once
+
+
+def open_source(location: Location, most_bytes: int) -> Source:
+    """Return the source at a location."""
+    if isinstance(location, FileLocation):
+        return FileSource(location.path, most_bytes)
+    from alsriaz.serving.live_rules.s3_source import S3Source  # boto3 takes 60 MB and a second: not for a file
+
+    return S3Source(location, most_bytes)
+
+
+def check_for(settings: Settings, layout: Layout) -> Check:
+    """Return what rules must pass beyond being rules: that this container's model can keep them.
+
+    In multi-model mode models come and go, so that each takes or refuses the rules itself.
+    """
+    if settings.multi_model:
+        return lambda rules: None
+    model = open_model(layout.model)
+    standing = make_layer(model.standing_rules, model.catalogue)
+    k = min(model.spec.reco_item, settings.max_k)
+    return lambda rules: bind_whole(standing, rules, model.catalogue, k)
+
+
+def main() -> int:
+    """Look for rules until this process is ended; return 1 where it can't even begin."""
+    try:
+        settings = read_settings(os.environ)
+        configure_log(settings.log_level)
+        if settings.rules is None:
+            raise SpecError("ALSRIAZ_RULES_URI is not set: there are no live rules to look for.")
+        source = open_source(settings.rules, settings.rules_max_bytes)
+        check = check_for(settings, Layout.from_environment())
+    except CallerError as error:
+        print(f"live rules: {error}", file=sys.stderr)
+        return 1
+    poller = Poller(source, settings.rules.uri, RulesFolder(Path(os.environ[FOLDER])), check)
+    while True:
+        poller.poll()
+        seconds = settings.rules_poll_seconds
+        time.sleep(seconds * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 - no secret
+
+
+if __name__ == "__main__":
+    sys.exit(main())

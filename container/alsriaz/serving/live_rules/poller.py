@@ -1,0 +1,118 @@
+"""Looks for live rules, checks them, and puts them in force.
+
+Rules that can't be read or are no good change nothing: the last good ones stay in force, and the log and /metrics say
+so.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from alsriaz.core.errors import RuleError, SpecError
+from alsriaz.core.json_file import read_object
+from alsriaz.core.rules import Rules, parse_standing_rules
+from alsriaz.core.setting import shown
+from alsriaz.serving.live_rules.folder import FOLDER, RulesFolder, version_of
+from alsriaz.serving.live_rules.source import Source, Unusable
+from alsriaz.serving.live_rules.status import Status
+
+Check = Callable[[Rules], object]
+
+_LOG = logging.getLogger("alsriaz.live_rules")
+_REMIND_SECONDS = 600.0
+
+
+class Poller:
+    """One source of live rules, and the folder in which they are put in force."""
+
+    def __init__(self, source: Source, uri: str, folder: RulesFolder, check: Check) -> None:
+        """Go on from what an earlier poller has left in `folder`.
+
+        Args:
+            source: of the rules.
+            uri: where they are, for the log.
+            folder: where workers find them.
+            check: raises RuleError where the model can't keep rules that are good by themselves.
+        """
+        self._source = source
+        self._uri = uri
+        self._folder = folder
+        self._check = check
+        self._tag: str | None = None
+        self._judged: tuple[str | None, Unusable | None] = None, None  # the version last seen, what is wrong with it
+        self._told: tuple[str | None, float] = None, 0.0
+        version = folder.version()
+        known = folder.read_status() or Status()
+        self._status = replace(known, version=version, since=known.since if known.version == version else time.time())
+
+    def poll(self) -> Status:
+        """Look for rules once; return what is known now, which also stands in the folder."""
+        try:
+            self._look()
+        except Unusable as error:
+            self._failed(error)
+        else:
+            self._succeeded()
+        try:
+            self._folder.write_status(self._status)
+        except OSError as error:
+            _LOG.warning("what is known of the live rules can't be written: %s", error.strerror)
+        return self._status
+
+    def _look(self) -> None:
+        """Put in force what is new and good; Unusable where there is nothing, or nothing good."""
+        fetched = self._source.fetch(self._tag)
+        if fetched is not None:
+            version = version_of(fetched.data)
+            if version != self._judged[0]:
+                self._take(fetched.data, version)
+            self._tag = fetched.tag
+        if self._judged[1] is not None:
+            raise self._judged[1]
+
+    def _take(self, data: bytes, version: str) -> None:
+        """Judge rules not seen before, and put them in force where they are good."""
+        name = self._uri.rpartition("/")[2]
+        try:
+            staged = self._folder.stage(data, name)
+            wrong = self._wrong_with(staged)
+            if wrong is None and version != self._folder.version():
+                self._folder.put_in_force(staged, version)
+                self._status = replace(self._status, version=version, since=time.time())
+                _LOG.info("live rules %s are in force, from %s", version, shown(self._uri, 200))
+        except OSError as error:
+            raise Unusable("not_stored", f"The rules can't be stored in {FOLDER}: {error.strerror}.") from None
+        self._judged = version, wrong
+
+    def _wrong_with(self, staged: Path) -> Unusable | None:
+        try:
+            self._check(parse_standing_rules(read_object(staged)))
+        except SpecError as error:
+            return Unusable("malformed", str(error))
+        except RuleError as error:
+            return Unusable("refused", str(error))
+        return None
+
+    def _succeeded(self) -> None:
+        now = time.time()
+        if self._status.error is not None:
+            _LOG.info("live rules can be used again: %s", shown(self._uri, 200))
+        self._status = replace(self._status, checked=now, succeeded=now, error=None)
+        self._told = None, 0.0
+
+    def _failed(self, error: Unusable) -> None:
+        failures = dict(self._status.failures)
+        failures[error.reason] = failures.get(error.reason, 0) + 1
+        self._status = replace(self._status, checked=time.time(), error=str(error), failures=failures)
+        said, at = self._told
+        if said != str(error) or time.monotonic() - at >= _REMIND_SECONDS:
+            self._told = str(error), time.monotonic()
+            level = logging.ERROR if self._status.version is None else logging.WARNING
+            _LOG.log(level, "live rules %s can't be used: %s %s", shown(self._uri, 200), error, self._still())
+
+    def _still(self) -> str:
+        if self._status.version is None:
+            return "None were in force yet: the model's standing rules hold alone."
+        return f"The last good ones, {self._status.version}, stay in force."
