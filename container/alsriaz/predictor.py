@@ -19,9 +19,9 @@ from alsriaz.serving.metrics import CONTENT_TYPE, Metrics
 from alsriaz.serving.multi_model.models import Models
 from alsriaz.serving.multi_model.pool import Lease
 from alsriaz.serving.multi_model.wire import entry_body, load_request, model_in_path, page_body
-from alsriaz.serving.recommender import TASKS, Recommender, task_of
+from alsriaz.serving.recommender import Recommender, label_of
 from alsriaz.serving.settings import Settings
-from alsriaz.serving.tally import Tally
+from alsriaz.serving.tally import OTHER, Tally
 from alsriaz.serving.transform import execution_parameters
 from alsriaz.serving.watch import exchange_of, watched
 from alsriaz.serving.wire import STATUS, Record, Request, encode, error_code, error_text, json_bytes
@@ -34,9 +34,15 @@ _SENT_WHOLE = 1 << 20
 _PIECES_AT_ONCE = 64
 
 
-def create_app(recommender: Recommender, settings: Settings) -> Flask:
-    """Return the application that answers from `recommender`; nothing is loaded on the first request."""
-    metrics = Metrics()
+def create_app(recommender: Recommender, settings: Settings, metrics: Metrics | None = None) -> Flask:
+    """Return the application that answers from `recommender`; nothing is loaded on the first request.
+
+    Args:
+        recommender: of the model.
+        settings: of the server.
+        metrics: what it counts in; counts of its own without.
+    """
+    metrics = metrics or Metrics()
     metrics.tell_model(recommender.model_hash, recommender.n_customers, recommender.n_items)
     app = base_app(settings, metrics)
 
@@ -203,7 +209,7 @@ def _all_for_csv(records: Iterable[Record | RequestError]) -> Iterable[Record | 
 
 def _or_no_csv(record: Record | RequestError) -> Record | RequestError:
     """Return a record that CSV can answer as it is, any other one as an error."""
-    if isinstance(record, RequestError) or task_of(record) == "recommend" or task_of(record) not in TASKS:
+    if isinstance(record, RequestError) or label_of(record) in ("recommend", OTHER):
         return record
     return RequestError("not_acceptable", f"CSV can answer task recommend only: accept {JSON}.", "task")
 

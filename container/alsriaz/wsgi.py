@@ -8,6 +8,7 @@ from flask import Flask
 from alsriaz.core.artifact import open_model
 from alsriaz.core.layout import Layout
 from alsriaz.predictor import create_app, create_models_app
+from alsriaz.serving.live_rules.model import live_rules_of
 from alsriaz.serving.log import configure_log
 from alsriaz.serving.metrics import Metrics
 from alsriaz.serving.multi_model.freed import share_one_arena
@@ -28,13 +29,14 @@ def build_app() -> Flask:
     configure_log(settings.log_level)
     limits = Limits(settings.max_k, settings.max_rule_ids, settings.max_history)
     layout = Layout.from_environment()
+    metrics = Metrics()
+    live = live_rules_of(os.environ, metrics.count_kept_in_part)
     if settings.multi_model:
         share_one_arena()
-        metrics = Metrics()
-        terms = terms_of(settings, limits)
+        terms = terms_of(settings, limits, live)
         models = Models(Path(os.environ[MODELS_FOLDER]), layout, terms, metrics.count_model)
         return create_models_app(models, settings, metrics)
-    return create_app(Recommender(open_model(layout.model), limits), settings)
+    return create_app(Recommender(open_model(layout.model), limits, live), settings, metrics)
 
 
 app = build_app()

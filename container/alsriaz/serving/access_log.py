@@ -46,6 +46,8 @@ def access_line(exchange: Exchange, *, detailed: bool = False) -> str:
         pairs.append(("inference_id", escaped(exchange.inference_id, _LONGEST_ID)))
     if exchange.model:
         pairs.append(("model", exchange.model))
+    if tally.rules:
+        pairs.append(("rules", tally.rules))
     if detailed:
         pairs.append(("raw_path", escaped(exchange.path, _LONGEST_PATH)))
     return " ".join(f"{key}={value}" for key, value in pairs)

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
 from alsriaz.core.errors import RequestError
+from alsriaz.core.fields import check_fields
 from alsriaz.core.json_file import no_repeats
 from alsriaz.core.setting import shown
 from alsriaz.serving.media import CSV, JSON, LINES
-from alsriaz.serving.wire import Record, Request, check_fields
+from alsriaz.serving.wire import Record, Request
 
 
 def decode(body: IO[bytes], media: str) -> Request:

@@ -14,12 +14,16 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
 from alsriaz import __version__
 from alsriaz.serving.exchange import Exchange
+from alsriaz.serving.live_rules.folder import FOLDER as RULES_FOLDER
+from alsriaz.serving.live_rules.folder import RulesFolder
+from alsriaz.serving.live_rules.source import REASONS
+from alsriaz.serving.live_rules.status import Status
 from alsriaz.serving.recommender import TASKS
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -55,6 +59,12 @@ class Metrics:
         self._models = _gauge(own, "alsriaz_models_loaded", "Loaded models.", mode="mostrecent")
         self._models_bytes = _gauge(own, "alsriaz_models_bytes", "Memory they are counted with.", mode="mostrecent")
         self._model_events = Counter("alsriaz_model_events", "Models in and out.", ["event"], registry=own)
+        self._kept_in_part = Counter(
+            "alsriaz_live_rules_kept_in_part", "Versions that a model could not keep all of.", registry=own
+        )
+        self._live_rules = _LiveRules(Path(os.environ[RULES_FOLDER])) if os.environ.get(RULES_FOLDER) else None
+        if self._live_rules:
+            own.register(self._live_rules)
         # Looking up a child takes longer than counting; there are few of them.
         self._request = cache(self._requests.labels)
         self._second = cache(self._seconds.labels)
@@ -79,6 +89,10 @@ class Metrics:
         """Count that a model was loaded, unloaded or evicted: `event` is "load", "unload" or "eviction"."""
         self._model_events.labels(event).inc()
 
+    def count_kept_in_part(self) -> None:
+        """Count that a model could not keep all of a version of the live rules."""
+        self._kept_in_part.inc()
+
     def began(self) -> None:
         """Count a request that has arrived."""
         self._running.inc()
@@ -101,6 +115,8 @@ class Metrics:
             return generate_latest(self._registry)
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_AllWorkers(Path(folder)))
+        if self._live_rules:
+            registry.register(self._live_rules)
         return generate_latest(registry)
 
 
@@ -131,6 +147,35 @@ class _AllWorkers(Collector):
                     files.append(str(path))
         merged: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
         return merged
+
+
+class _LiveRules(Collector):
+    """What the poller of live rules knows: it is a process of its own, and says so in a file of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = RulesFolder(folder)
+
+    def collect(self) -> Iterable[Metric]:
+        known = self._folder.read_status() or Status()
+        info = GaugeMetricFamily("alsriaz_live_rules_info", "The version in force: 1.", None, ["version"])
+        if known.version:
+            info.add_metric([known.version], 1)
+        failures = CounterMetricFamily("alsriaz_live_rules_failures", "Looks that failed.", None, ["reason"])
+        for reason in REASONS:
+            failures.add_metric([reason], known.failures.get(reason, 0))
+        return (
+            info,
+            GaugeMetricFamily(
+                "alsriaz_live_rules_since_timestamp_seconds", "When they came in force.", known.since or 0
+            ),
+            GaugeMetricFamily(
+                "alsriaz_live_rules_checked_timestamp_seconds", "When they were last looked for.", known.checked or 0
+            ),
+            GaugeMetricFamily(
+                "alsriaz_live_rules_succeeded_timestamp_seconds", "When a look last succeeded.", known.succeeded or 0
+            ),
+            failures,
+        )
 
 
 def _gauge(

@@ -1,212 +1,160 @@
-"""Answers the records of a request from one model. Knows no transport."""
+"""Answers the records of a request from one model, many at a time. Knows no transport."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from alsriaz.core.artifact import Model
+from alsriaz.core.catalogue import Catalogue
 from alsriaz.core.errors import CallerError, RequestError, RuleError
-from alsriaz.core.ids import Position, parse_id
-from alsriaz.core.lists import BoundRules, Notice, Pick, bind, make_layer, make_lists
-from alsriaz.core.ranking import FixedScorer, Scorer
-from alsriaz.core.rules import parse_rules
-from alsriaz.core.setting import nearest, shown, whole_number
-from alsriaz.serving.history import Bought, factors_from, parse_history, stored, with_history
+from alsriaz.core.fields import check_fields
+from alsriaz.core.lists import make_lists
+from alsriaz.core.rules import EXCLUDE, INCLUDE, named_rules
+from alsriaz.core.scorers import FixedScorer, Scorer
+from alsriaz.core.setting import nearest, shown
+from alsriaz.serving.live_rules.model import NO_LIVE_RULES, LiveModel, LiveRules
+from alsriaz.serving.served_model import Limits, ServedModel
 from alsriaz.serving.tally import OTHER, Tally
-from alsriaz.serving.wire import Answer, Answered, Record, check_fields
+from alsriaz.serving.tasks import TASKS
+from alsriaz.serving.tasks.question import Against, Prepared, Question
+from alsriaz.serving.wire import Answer, Answered, Record
 
-TASKS = ("recommend", "popular")
-RECOMMEND_FIELDS = ("task", "customer", "k", "include", "exclude", "history", "on_unknown")
-POPULAR_FIELDS = ("task", "k", "include", "exclude")
-ON_UNKNOWN = ("popular", "error")
+__all__ = ["TASKS", "Limits", "Recommender", "label_of"]
 
-
-@dataclass(frozen=True)
-class Limits:
-    """How much one record may ask for: recommendations, ids in one list, entries of a history."""
-
-    most_k: int = 1000
-    most_ids: int = 100_000
-    most_history: int = 10_000
+_SCORES_AT_ONCE = 1 << 22  # 16 MB of float32, a thread
+_RECORDS_AT_ONCE = 256
+_KNOWN_RULES = {f"include.{name}" for name in INCLUDE} | {f"exclude.{name}" for name in EXCLUDE} | {"boost", "at_most"}
 
 
 class Recommender:
-    """One model and the standing rules that travel with it."""
+    """One model and the rules that hold for every request."""
 
-    def __init__(self, model: Model, limits: Limits) -> None:
-        """Answer from `model`; what costs time once is done here, so that the first request is as fast as the next."""
-        self._model = model
-        self._limits = limits
-        self._catalogue = model.catalogue
-        self._items = model.item_factors
-        self._standing = make_layer(model.standing_rules, model.catalogue)
-        self._bound = bind([self._standing], model.catalogue)
-        self._popularity = model.arrays.item_customers.astype(np.float32)
+    def __init__(self, model: Model, limits: Limits, live: LiveRules = NO_LIVE_RULES) -> None:
+        """Answer from `model`, under the live rules in force if there are any."""
+        self._served = ServedModel(model, limits)
+        self._live = LiveModel(self._served, live)
+        widest = max(self.n_items, 1)
+        self._at_once = min(_RECORDS_AT_ONCE, max(1, _SCORES_AT_ONCE // widest))
 
-    @cached_property
+    @property
     def model_hash(self) -> str:
         """The short hash that answers carry."""
-        return self._model.manifest.short_hash
+        return self._served.model_hash
 
     @property
     def n_customers(self) -> int:
         """How many customers the model knows."""
-        return len(self._model.customer_ids)
+        return len(self._served.model.customer_ids)
 
     @property
     def n_items(self) -> int:
         """How many items the model knows."""
-        return len(self._catalogue.ids)
+        return len(self._served.catalogue.ids)
 
     def answers(self, records: Iterable[Record | RequestError], tally: Tally | None = None) -> Iterator[Answered]:
-        """Yield each record with its answer, or with the error that it met; each is counted in `tally`."""
-        counts = Tally() if tally is None else tally
-        for record in records:
-            answer = record if isinstance(record, RequestError) else self._answer_or_error(record, counts)
-            counts.add(_label(record), failed=isinstance(answer, CallerError))
-            yield record, answer
+        """Yield each record with its answer, or with the error that it met; each is counted in `tally`.
 
-    def answer(self, record: Record, tally: Tally | None = None) -> dict[str, Any]:
-        """Return the answer to one record; how many candidates it had is noted in `tally`.
+        Records are read ahead by as many as are ranked together. No answer depends on the records beside it. The live
+        rules in force at the first record hold for all.
+        """
+        counts = Tally() if tally is None else tally
+        served = self._live.now()
+        counts.rules = served.live_version
+        left = iter(records)
+        while some := list(islice(left, self._at_once)):
+            for record, answer in zip(some, self._answers(served, some, counts), strict=True):
+                counts.add(label_of(record), failed=isinstance(answer, CallerError))
+                yield record, answer
+
+    def answer(self, record: Record) -> Answer:
+        """Return the answer to one record.
 
         Raises:
-            RequestError: a field is unknown, missing or can't be used, or the customer is unknown and the record asks
-                for an error then.
+            RequestError: a field is unknown, missing or can't be used, or what it names is unknown.
             RuleError: the rules are malformed or can't be kept.
         """
-        task, counts = task_of(record), Tally() if tally is None else tally
-        if task == "recommend":
-            return self._recommend(record, counts)
-        if task == "popular":
-            return self._popular(record, counts)
-        hint = nearest(task, TASKS) if isinstance(task, str) else "."
-        raise RequestError("bad_value", f"task is {shown(task)}, expected one of {', '.join(TASKS)}{hint}", "task")
+        (answer,) = self._answers(self._live.now(), [record], Tally())
+        if isinstance(answer, CallerError):
+            raise answer
+        return answer
 
-    def _answer_or_error(self, record: Record, tally: Tally) -> Answer | CallerError:
-        try:
-            return self.answer(record, tally)
-        except (RequestError, RuleError) as error:
-            return error
+    def _answers(
+        self, served: ServedModel, records: Sequence[Record | RequestError], tally: Tally
+    ) -> list[Answer | CallerError]:
+        prepared = [_prepared(served, record) for record in records]
+        answers: list[Answer | CallerError] = [{}] * len(prepared)
+        waiting: dict[Against, list[int]] = {}
+        for number, one in enumerate(prepared):
+            if isinstance(one, Question):
+                waiting.setdefault(one.against, []).append(number)
+            else:
+                answers[number] = one
+        for against, numbers in waiting.items():
+            questions = [one for number in numbers if isinstance(one := prepared[number], Question)]
+            for number, answer in zip(numbers, self._ranked(against, questions, tally), strict=True):
+                answers[number] = answer
+        return answers
 
-    def _recommend(self, record: Record, tally: Tally) -> dict[str, Any]:
-        check_fields(record, RECOMMEND_FIELDS)
-        customer, on_unknown, k, rules = _customer(record), _on_unknown(record), self._k(record), self._rules(record)
-        position = None if customer is None else self._model.customer_ids.position_of(customer)
-        history = record.get("history")
-        source = "popular" if position is None else "model"
-        notices: list[Notice] = []
-        bought: Bought | None = None
-        if rules.purchased or history is not None:
-            bought = stored(self._model, position)
-        if bought is not None and history is not None:
-            entries = parse_history(history, self._model.last_day, self._limits.most_history)
-            joined, notices = with_history(self._model, bought, entries)
-            source, bought = source if joined is bought else "history", joined
-        if source == "popular" and on_unknown == "error":
-            raise _unknown(customer)
-        picks, more = self._list(self._scorer(position, bought, source), k, rules, bought, source)
-        tally.add_candidates(rules.candidates(self.n_items, None if bought is None else bought.items))
-        return self._body(picks, source, [*notices, *rules.notices, *more], {"customer": customer})
+    def _ranked(self, against: Against, questions: Sequence[Question], tally: Tally) -> Iterator[Answer]:
+        catalogue = self._catalogue(against)
+        step = max(1, min(len(questions), _SCORES_AT_ONCE // max(1, len(catalogue.ids))))
+        for start in range(0, len(questions), step):
+            some = questions[start : start + step]
+            for question in some:
+                tally.add_candidates(question.ask.candidates(len(catalogue.ids)))
+            lists = make_lists(self._scorer(against, some), [question.ask for question in some], catalogue)
+            yield from (question.body(found) for question, found in zip(some, lists, strict=True))
 
-    def _popular(self, record: Record, tally: Tally) -> dict[str, Any]:
-        check_fields(record, POPULAR_FIELDS)
-        k, rules = self._k(record), self._rules(record)
-        if (record.get("exclude") or {}).get("purchased"):
-            message = "exclude.purchased needs a customer, and task popular has none: leave it out."
-            raise RuleError("exclude.purchased", message)
-        nothing = stored(self._model, None)
-        picks, more = self._list(self._scorer(None, nothing, "popular"), k, rules, nothing, "popular")
-        tally.add_candidates(rules.candidates(self.n_items, nothing.items))
-        return self._body(picks, "popular", [*rules.notices, *more], {})
+    def _catalogue(self, against: Against) -> Catalogue:
+        return self._served.customer_catalogue if against is Against.CUSTOMERS else self._served.catalogue
 
-    def _scorer(self, position: Position | None, bought: Bought | None, source: str) -> Scorer:
-        if source == "history" and bought is not None:
-            return self._items.scorer(factors_from(self._model, bought)[None, :])
-        if source == "model" and position is not None:
-            return self._items.scorer(self._model.arrays.customer_factors[position : position + 1])
-        return FixedScorer(self._popularity)
-
-    def _list(
-        self, scorer: Scorer, k: int, rules: BoundRules, bought: Bought | None, source: str
-    ) -> tuple[list[Pick], list[Notice]]:
-        reason = "popular" if source == "popular" else "model"
-        purchased = None if bought is None else [bought.items]
-        return make_lists(scorer, k, rules, self._catalogue, purchased, reason)[0]
-
-    def _rules(self, record: Record) -> BoundRules:
-        if record.get("include") is None and record.get("exclude") is None:
-            return self._bound
-        layer = make_layer(parse_rules(record, self._limits.most_ids), self._catalogue)
-        return bind([self._standing, layer], self._catalogue)
-
-    def _k(self, record: Record) -> int:
-        value = record.get("k")
-        if value is None:
-            return min(self._model.spec.reco_item, self._limits.most_k)
-        k = whole_number(value)
-        if k is None or not 1 <= k <= self._limits.most_k:
-            message = f"k is {shown(value)}, expected a whole number from 1 to {self._limits.most_k}."
-            raise RequestError("bad_value", message, "k")
-        return k
-
-    def _body(self, picks: list[Pick], source: str, notices: list[Notice], first: Mapping[str, Any]) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            **first,
-            "source": source,
-            "recommendations": [
-                {"item": pick.item, "score": _json_score(pick.score), "reason": pick.reason} for pick in picks
-            ],
-            "model": self.model_hash,
-        }
-        if notices:
-            body["warnings"] = [notice._asdict() for notice in notices]
-        return body
+    def _scorer(self, against: Against, questions: Sequence[Question]) -> Scorer:
+        if against is Against.POPULARITY:
+            return FixedScorer(self._served.popularity, len(questions))
+        vectors: Any = np.stack([question.vector for question in questions if question.vector is not None])
+        if against is Against.COSINES:
+            return self._served.items.cosines(vectors)
+        factors = self._served.customers if against is Against.CUSTOMERS else self._served.items
+        return factors.scorer(vectors)
 
 
-def task_of(record: Record) -> Any:
+def _prepared(served: ServedModel, record: Record | RequestError) -> Prepared | CallerError:
+    if isinstance(record, RequestError):
+        return record
+    try:
+        name = _known_task(record)
+        check_fields(record, ("task", *TASKS[name].fields))
+        _check_rules(record, name)
+        return TASKS[name].prepare(served, record)
+    except (RequestError, RuleError) as error:
+        return error
+
+
+def _task_of(record: Record) -> Any:
     """Return the task that a record names, whether there is such a one or not."""
     task = record.get("task")
     return "recommend" if task is None else task
 
 
-def _label(record: Record | RequestError) -> str:
+def _known_task(record: Record) -> str:
+    task = _task_of(record)
+    if isinstance(task, str) and task in TASKS:
+        return task
+    hint = nearest(task, list(TASKS)) if isinstance(task, str) else "."
+    raise RequestError("bad_value", f"task is {shown(task)}, expected one of {', '.join(TASKS)}{hint}", "task")
+
+
+def _check_rules(record: Record, task: str) -> None:
+    """Raise RuleError where a record names a rule that has no meaning in its task."""
+    for rule in named_rules(record):
+        if rule in _KNOWN_RULES and rule not in TASKS[task].rules:
+            tasks = ", ".join(name for name, other in TASKS.items() if rule in other.rules) or "output.csv"
+            raise RuleError(rule, f"{rule} has no meaning in task {task}: leave it out. It holds in {tasks}.")
+
+
+def label_of(record: Record | RequestError) -> str:
     """Return the task of a record as the log and the metrics name it."""
-    task = OTHER if isinstance(record, RequestError) else task_of(record)
+    task = OTHER if isinstance(record, RequestError) else _task_of(record)
     return task if isinstance(task, str) and task in TASKS else OTHER
-
-
-def _unknown(customer: str | None) -> RequestError:
-    if customer is None:
-        message = "There is neither a known customer nor a history with a known item."
-        return RequestError("unknown_customer", message, "history")
-    return RequestError("unknown_customer", f"Customer {shown(customer)} is not in the model.", "customer")
-
-
-def _customer(record: Record) -> str | None:
-    value = record.get("customer")
-    if value is None:
-        if record.get("history") is None:
-            message = "The record has neither customer nor history, expected at least one of them."
-            raise RequestError("missing_field", message, "customer")
-        return None
-    try:
-        return parse_id(value)
-    except ValueError as error:
-        raise RequestError("bad_value", f"customer is {shown(value)}: {error}.", "customer") from None
-
-
-def _on_unknown(record: Record) -> str:
-    value = record.get("on_unknown")
-    if value is None:
-        return "popular"
-    if value not in ON_UNKNOWN:
-        raise RequestError("bad_value", f'on_unknown is {shown(value)}, expected "popular" or "error".', "on_unknown")
-    return str(value)
-
-
-def _json_score(score: np.float32 | None) -> float | None:
-    """Return the shortest decimal number that is this float32: 0.3, not 0.30000001192092896."""
-    return None if score is None else float(str(score))

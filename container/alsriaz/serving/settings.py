@@ -11,6 +11,7 @@ from typing import Any
 from alsriaz.core.errors import SpecError
 from alsriaz.core.machine import available_cores, memory_limit
 from alsriaz.core.setting import Setting, boolean, markdown_table, nearest, optional, shown, whole
+from alsriaz.serving.live_rules.location import EXPECTED, Location, parse_location
 from alsriaz.serving.media import CSV, JSON, LINES
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -23,7 +24,8 @@ _LOAD_SECONDS = 360
 _MODELS_SHARE = 0.6  # of all memory; what is left is for the workers themselves and for requests
 
 _PREFIX = "ALSRIAZ_"
-_OTHERS = ("ALSRIAZ_ML_ROOT", "ALSRIAZ_ONLINE_RETAIL", "ALSRIAZ_MODELS_FOLDER")  # ours too, but read elsewhere
+# Ours too, but read elsewhere.
+_OTHERS = ("ALSRIAZ_ML_ROOT", "ALSRIAZ_ONLINE_RETAIL", "ALSRIAZ_MODELS_FOLDER", "ALSRIAZ_LIVE_RULES_FOLDER")
 # Kubernetes tells each container where a service is by such variables, and may well have a service named alsriaz.
 _SERVICE_LINK = re.compile(
     r"ALSRIAZ_(\w+_)?(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|ALSRIAZ_(\w+_)?PORT=\w+://.*"
@@ -51,6 +53,9 @@ class Settings:
     log_level: str
     multi_model: bool
     models_memory_mb: int
+    rules: Location | None
+    rules_poll_seconds: int
+    rules_max_mb: int
 
     @property
     def load_seconds(self) -> int:
@@ -61,6 +66,11 @@ class Settings:
     def max_body_bytes(self) -> int | None:
         """`max_body_mb` in bytes, None for no limit; a megabyte is 2**20 of them, as nginx counts."""
         return None if self.max_body_mb is None else self.max_body_mb * 2**20
+
+    @property
+    def rules_max_bytes(self) -> int:
+        """`rules_max_mb` in bytes."""
+        return self.rules_max_mb * 2**20
 
 
 def _one_of(*names: str) -> Any:
@@ -194,6 +204,28 @@ ROWS: Mapping[str, Setting] = {
         None,
         "How much memory all models of a multi-model endpoint may take together, in megabytes of 2^20 bytes. Without "
         "it 60 % of what the control group grants.",
+    ),
+    "rules": Setting(
+        "ALSRIAZ_RULES_URI",
+        parse_location,
+        EXPECTED,
+        None,
+        "Where live rules are: a JSON object like rules.json. They are looked for again and again, and hold for every "
+        "request, above the model's standing rules and beneath the request's own.",
+    ),
+    "rules_poll_seconds": _whole(
+        "ALSRIAZ_RULES_POLL_SECONDS",
+        1,
+        3600,
+        15,
+        "How often live rules are looked for, give or take a tenth. Workers follow within a second.",
+    ),
+    "rules_max_mb": _whole(
+        "ALSRIAZ_RULES_MAX_MB",
+        1,
+        100,
+        10,
+        "The largest live rules in megabytes of 2^20 bytes; larger ones are not read.",
     ),
 }
 

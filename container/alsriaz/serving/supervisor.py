@@ -19,6 +19,8 @@ from typing import Any, NoReturn
 from alsriaz.core.errors import CallerError, Stopped
 from alsriaz.core.layout import Layout
 from alsriaz.serving.child import Child
+from alsriaz.serving.live_rules.folder import FOLDER as RULES_FOLDER
+from alsriaz.serving.live_rules.keeper import check_location, first_check, keep_polling
 from alsriaz.serving.log import configure_log
 from alsriaz.serving.multi_model.peers import FOLDER as MODELS_FOLDER
 from alsriaz.serving.nginx import check_port, nginx_configuration, nginx_program, private_folder, socket_path
@@ -60,6 +62,7 @@ def main(app: str = APP, verify: Callable[[], None] = verify_model) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)  # the image blocks them until there are handlers
         settings = read_settings(os.environ)
         configure_log(settings.log_level)
+        check_location(settings.rules)
         nginx = nginx_program(os.environ)
         check_port(settings.port)
         if not settings.multi_model:  # there models come later, and are verified then
@@ -103,6 +106,7 @@ class _Supervisor:
         self._folder = folder
         self._started = started
         self._children: list[Child] = []
+        self._polling: asyncio.Task[None] | None = None
         self._asked: asyncio.Future[int] = asyncio.get_running_loop().create_future()  # by which signal
 
     async def run(self) -> int:
@@ -122,6 +126,7 @@ class _Supervisor:
             for child in self._children:
                 await child.end(signal.SIGTERM, _UNASKED_END_SECONDS)
         finally:
+            await self._stop_polling()
             for child in self._children:
                 await child.kill_group()
         return status
@@ -132,8 +137,13 @@ class _Supervisor:
 
     async def _start(self) -> None:
         path = socket_path(self._folder)
-        await self._launch("gunicorn", *self._gunicorn_command(path), environ=_gunicorn_environment(self._folder))
+        environ = _children_environment(self._folder, self._settings)
+        if self._settings.rules:
+            self._polling = asyncio.create_task(keep_polling(environ, str(_PACKAGE.parent)))
+        await self._launch("gunicorn", *self._gunicorn_command(path), environ=environ)
         await self._unless_ended(_answered(lambda: asyncio.open_unix_connection(path), "gunicorn"))
+        if self._settings.rules:
+            await self._unless_ended(first_check(Path(environ[RULES_FOLDER])))
 
         configuration = Path(self._folder, "nginx.conf")
         configuration.write_text(nginx_configuration(self._settings, self._folder), encoding="utf-8")
@@ -148,6 +158,11 @@ class _Supervisor:
             self._settings.threads,
             time.monotonic() - self._started,
         )
+
+    async def _stop_polling(self) -> None:
+        if self._polling:
+            self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)
 
     async def _launch(self, name: str, *command: str, environ: Mapping[str, str]) -> None:
         # gunicorn puts its working directory first on sys.path, so that is the folder above our package and no other.
@@ -177,6 +192,7 @@ class _Supervisor:
     async def _drain(self) -> None:
         """Let running requests finish: nginx takes no new ones and ends when it has none, then gunicorn has none."""
         _LOG.info("asked to stop: finishing running requests, for at most %d s", self._settings.shutdown_seconds)
+        await self._stop_polling()
         deadline = time.monotonic() + self._settings.shutdown_seconds
         for child in reversed(self._children):
             signum = signal.SIGQUIT if child.name == "nginx" else signal.SIGTERM
@@ -195,14 +211,19 @@ def heartbeat_folder(private: str, shared_memory: str = _SHARED_MEMORY) -> str:
     return shared_memory if os.access(shared_memory, os.W_OK | os.X_OK) else private
 
 
-def _gunicorn_environment(folder: str) -> dict[str, str]:
+def _children_environment(folder: str, settings: Settings) -> dict[str, str]:
     """Return our environment for another working directory: its relative paths made absolute.
 
-    The workers' counts are kept in a folder below `folder`, and in another one they share which models are loaded.
+    The workers' counts are kept in a folder below `folder`, in another one they share which models are loaded, and in a
+    third one they find the live rules.
     """
     metrics, models = Path(folder, "metrics"), Path(folder, "m")  # short: sockets lie in it
     metrics.mkdir()
     models.mkdir()
+    rules = {}
+    if settings.rules:
+        rules = {"ALSRIAZ_RULES_URI": settings.rules.uri, RULES_FOLDER: str(Path(folder, "rules"))}
+        Path(rules[RULES_FOLDER]).mkdir()
     paths = [str(_PACKAGE.parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     moved = {
         "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in paths),
@@ -210,7 +231,7 @@ def _gunicorn_environment(folder: str) -> dict[str, str]:
         MODELS_FOLDER: str(models),
         "ALSRIAZ_ML_ROOT": str(Layout.from_environment().root.absolute()),
     }
-    return {**os.environ, **moved}
+    return {**os.environ, **moved, **rules}
 
 
 async def _answered(connect: Connect, name: str) -> None:

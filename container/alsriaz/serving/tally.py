@@ -17,11 +17,13 @@ class Tally:
         records: by task, how many were answered.
         failed: by task, how many of those met an error.
         candidates: the least number of items that could have been recommended to a record; None where none was ranked.
+        rules: the version of the live rules that all records were answered under; None where there were none.
     """
 
     records: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     candidates: int | None = None
+    rules: str | None = None
 
     def add(self, task: str, *, failed: bool) -> None:
         """Count one record."""

@@ -7,13 +7,12 @@ was asked. `decoding` reads the records.
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from alsriaz.core.errors import CallerError, RequestError, RuleError
 from alsriaz.core.ids import parse_id
-from alsriaz.core.setting import nearest, shown
 from alsriaz.serving.media import CSV, LINES
 
 STATUS = {
@@ -27,6 +26,7 @@ STATUS = {
     "bad_rule": 400,
     "unusable_model": 400,
     "unknown_customer": 404,
+    "unknown_item": 404,
     "model_not_loaded": 404,
     "not_found": 404,
     "method_not_allowed": 405,
@@ -94,14 +94,6 @@ def error_code(error: CallerError) -> str:
     if isinstance(error, RequestError):
         return error.code
     return "bad_rule" if isinstance(error, RuleError) else "bad_value"
-
-
-def check_fields(record: Record, known: Sequence[str], path: str = "") -> None:
-    """Raise RequestError where an object has a field that is not `known`; `path` leads to the object."""
-    for name in record:
-        if name not in known:
-            message = f"There is no field {shown(name)}{nearest(name, known)} Known are {', '.join(known)}."
-            raise RequestError("unknown_field", message, f"{path}.{name[:80]}" if path else name[:80])
 
 
 def _csv_line(record: Record | RequestError, answer: Answer | CallerError) -> bytes:

@@ -17,6 +17,7 @@ from alsriaz.core.artifact import open_model
 from alsriaz.core.errors import ModelError, RequestError
 from alsriaz.core.layout import Layout
 from alsriaz.core.setting import shown
+from alsriaz.serving.live_rules.model import NO_LIVE_RULES, LiveRules
 from alsriaz.serving.multi_model.entry import Entry
 from alsriaz.serving.multi_model.loading import Loader
 from alsriaz.serving.multi_model.names import check_name, name_after, token_after
@@ -46,18 +47,20 @@ class Terms:
         workers: how many processes map each model.
         unload_seconds: how long unloading waits for requests that still use the model.
         limits: of each model's recommender.
+        live: the live rules that each model follows.
     """
 
     budget: int
     workers: int
     unload_seconds: float
     limits: Limits
+    live: LiveRules = NO_LIVE_RULES
 
 
-def terms_of(settings: Settings, limits: Limits) -> Terms:
+def terms_of(settings: Settings, limits: Limits, live: LiveRules = NO_LIVE_RULES) -> Terms:
     """Return the terms that the server's settings ask for."""
     wait = min(_UNLOAD_SECONDS, settings.timeout_seconds / 2)  # unloading is to be answered in time itself
-    return Terms(settings.models_memory_mb * _MEGABYTE, settings.workers, wait, limits)
+    return Terms(settings.models_memory_mb * _MEGABYTE, settings.workers, wait, limits, live)
 
 
 class Models:
@@ -260,7 +263,7 @@ class Models:
         model = open_model(Path(entry.folder))
         if model.manifest.short_hash != entry.model:
             raise ModelError("Its folder holds another model than when it was loaded.")
-        return Recommender(model, self._terms.limits)
+        return Recommender(model, self._terms.limits, self._terms.live)
 
     def _worker(self) -> str:
         """Return this worker's name; from the first time on the others can reach it."""
