@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import boto3  # type: ignore[import-untyped]
+import boto3
 import moto.ecr.models
 import pytest
 from moto.server import ThreadedMotoServer

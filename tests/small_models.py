@@ -1,16 +1,17 @@
 """Model folders made from plain Python values, so that a test can say what a model knows and work out the answers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from alsriaz.core.artifact import Model, ModelArrays, open_model
+from alsriaz.core.attributes import Attributes, ItemTable
 from alsriaz.core.dates import Day, day_text
 from alsriaz.core.foldin import gram
-from alsriaz.core.ids import pack_ids
+from alsriaz.core.ids import IdTable, pack_ids
 from alsriaz.core.manifest import Manifest
 from alsriaz.core.model_writer import writing_model
 from alsriaz.core.ratings import decay
@@ -35,7 +36,8 @@ class Purchase:
 class SmallModel:
     """A model in plain values. Ids must be sorted; factors stand in the same order.
 
-    `first_days` are the items' first sales, in days before the last day.
+    `first_ages` are the items' first sales, in days before the last day. `unsold` are the ids of items that were never
+    sold; the values of each attribute are those of `items`, then of `unsold`, None where missing.
     """
 
     customers: Sequence[str]
@@ -46,11 +48,13 @@ class SmallModel:
     first_ages: Sequence[int]
     standing: dict[str, Any]
     spec: dict[str, Any]
+    attributes: Mapping[str, Sequence[str | float | None]] = field(default_factory=dict)
+    unsold: Sequence[str] = ()
 
     def write(self, folder: Path) -> Model:
         """Write the model folder and open it."""
         with writing_model(folder) as writer:
-            writer.write(self._arrays(), parse_standing_rules(self.standing))
+            writer.write(self._arrays(), parse_standing_rules(self.standing), self._item_table())
             writer.finish(
                 {
                     "made_by": "a test",
@@ -69,7 +73,14 @@ class SmallModel:
             spec=parse_spec(self.spec),
             last_day=Day(LAST_DAY),
             standing_rules=parse_standing_rules(self.standing),
+            item_table=self._item_table(),
         )
+
+    def _item_table(self) -> ItemTable | None:
+        if not self.attributes and not self.unsold:
+            return None
+        attributes = Attributes.of(self.attributes, len(self.items) + len(self.unsold))
+        return ItemTable(attributes, IdTable(*pack_ids(self.unsold)))
 
     def _arrays(self) -> ModelArrays:
         rank = len(self.item_factors[0])

@@ -114,6 +114,14 @@ def test_the_payloads_are_what_the_demo_sends_about_the_groceries(shop: Shop) ->
     assert (questions.PAYLOADS / "customers.csv").read_text().split() == ["customer", *cast.customers]
 
 
+def test_the_payload_of_tasks_asks_about_the_groceries(shop: Shop) -> None:
+    asked = [json.loads(line) for line in (questions.PAYLOADS / "tasks.jsonl").read_text().splitlines()]
+    assert [one["task"] for one in asked] == ["similar", "audience", "score", "explain"]
+    items = [item for one in asked for item in [one.get("item"), *one.get("items", [])] if item is not None]
+    assert [item for item in items if shop.model.catalogue.ids.position_of(item) is None] == []
+    assert {one["customer"] for one in asked if "customer" in one} == {choose(shop).customers[0]}
+
+
 def test_the_cast_is_interesting(shop: Shop) -> None:
     cast = choose(shop)
     assert [sum(shop.bought(customer).values()) for customer in cast.customers] == [534, 837, 1342]

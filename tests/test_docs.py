@@ -11,22 +11,24 @@ import pytest
 
 import alsriaz
 from alsriaz.core.artifact import ModelArrays
-from alsriaz.core.rules import parse_rules
+from alsriaz.core.binding import UNKNOWN
+from alsriaz.core.rules import EXCLUDE, INCLUDE, parse_rules
 from alsriaz.predictor import create_app
 from alsriaz.serving import metrics
 from alsriaz.serving.access_log import access_line
 from alsriaz.serving.exchange import Exchange
-from alsriaz.serving.recommender import POPULAR_FIELDS, RECOMMEND_FIELDS, TASKS, Limits, Recommender
+from alsriaz.serving.live_rules.source import REASONS as LIVE_REASONS
+from alsriaz.serving.recommender import TASKS, Limits, Recommender
 from alsriaz.serving.settings import ROWS, read_settings
 from alsriaz.serving.tally import Tally
 from alsriaz.serving.wire import STATUS
 from alsriaz.training.main import CALLER, DEFECT, DONE
-from alsriaz.training.platform_facts import ITEMS_CHANNEL, USED_CHANNELS
+from alsriaz.training.platform_facts import USED_CHANNELS
 from alsriaz.training.sales.refusals import REASONS
 from docs.make_settings import PAGE, page
 from tests.small_models import shop
 
-METRIC_MAKERS = ("Counter", "Histogram", "_gauge")
+METRIC_MAKERS = ("Counter", "Histogram", "_gauge", "GaugeMetricFamily", "CounterMetricFamily")
 ROOT = Path(__file__).resolve().parents[1]
 HTTP_API = (ROOT / "docs" / "http-api.md").read_text(encoding="utf-8")
 ARTIFACT = (ROOT / "docs" / "artifact.md").read_text(encoding="utf-8")
@@ -54,7 +56,8 @@ def test_every_metric_and_its_labels_stand_in_the_docs() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in METRIC_MAKERS:
             name = str(next(arg.value for arg in node.args if isinstance(arg, ast.Constant)))
             labels = [ast.literal_eval(arg) for arg in node.args if isinstance(arg, ast.List)]
-            told[f"{name}_total" if node.func.id == "Counter" else name] = {label for row in labels for label in row}
+            ending = "_total" if node.func.id.startswith("Counter") else ""
+            told[name + ending] = {label for row in labels for label in row}
     rows = re.findall(r"^\| (`alsriaz_.*?) \| (.*?) ?\|", HTTP_API.split("## Metrics")[1], re.MULTILINE)
     documented = {
         name: set(re.findall(r"`(\w+)`", labels)) for names, labels in rows for name in re.findall(r"`(\w+)`", names)
@@ -63,13 +66,18 @@ def test_every_metric_and_its_labels_stand_in_the_docs() -> None:
 
 
 def test_every_key_of_the_access_log_stands_in_the_docs() -> None:
-    tally = Tally({"recommend": 1}, {"recommend": 1}, 1)
+    tally = Tally({"recommend": 1}, {"recommend": 1}, 1, "v")
     line = access_line(Exchange("GET", "/", "/", "i", error="e", model="m", tally=tally), detailed=True)
     table = HTTP_API.split("## Access log")[1].split("## Metrics")[0]
     documented = [
         key for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)
     ]
     assert sorted(documented) == sorted(pair.split("=")[0] for pair in line.split())
+
+
+def test_every_reason_why_live_rules_are_not_taken_stands_in_the_docs() -> None:
+    table = HTTP_API.split("## Live rules")[1].split("\n## ")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == LIVE_REASONS
 
 
 def test_every_route_stands_in_the_docs() -> None:
@@ -86,7 +94,7 @@ def test_every_variable_of_the_platform_stands_in_the_page_on_it() -> None:
 
 
 def test_every_task_and_field_stands_in_the_docs() -> None:
-    for name in (*TASKS, *RECOMMEND_FIELDS, *POPULAR_FIELDS):
+    for name in (*TASKS, *(field for task in TASKS.values() for field in task.fields)):
         assert f"`{name}`" in HTTP_API
 
 
@@ -94,13 +102,14 @@ def test_every_warning_stands_in_the_docs() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "container").rglob("*.py"))
     codes = set(re.findall(r'[Nn]otices?\(\s*"(\w+)"', source))
     assert codes
+    codes |= {code for code, _ in UNKNOWN.values()}
     table = HTTP_API.split("## Warnings")[1].split("## Errors")[0]
     assert codes == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
 
 
 def test_every_rule_stands_in_the_docs() -> None:
-    rules = re.findall(r"^\| `(include|exclude)\.(\w+)` \|", HTTP_API, re.MULTILINE)
-    assert len(rules) == 7
+    rules = re.findall(r"^\| `(include|exclude)\.(\w+)` \|", HTTP_API.split("Which rules hold")[0], re.MULTILINE)
+    assert len(rules) == len(INCLUDE) + len(EXCLUDE)
     for section, name in rules:
         parse_rules({section: {name: None}})  # an unknown one would be refused
 
@@ -124,7 +133,7 @@ def test_metric_definitions_are_what_the_platform_takes() -> None:
 def test_every_channel_stands_in_the_docs() -> None:
     table = SAGEMAKER.split("## Training: channels")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
-    assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == [*USED_CHANNELS, ITEMS_CHANNEL]
+    assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == [*USED_CHANNELS]
 
 
 def test_every_exit_status_of_train_stands_in_the_docs() -> None:

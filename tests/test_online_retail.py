@@ -11,10 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from alsriaz.core.artifact import open_model
 from tests.serving.serving_process import Server, running_server
 from tests.train_process import REFERENCE, Trained, lay_out, trained
 
 pytestmark = [pytest.mark.online_retail, pytest.mark.spark, pytest.mark.process]
+
+
+DESCRIPTIONS = {
+    "22423": "REGENCY CAKESTAND 3 TIER",
+    "85123A": "WHITE HANGING HEART T-LIGHT HOLDER",
+}
 
 
 def data(name: str) -> Path:
@@ -43,8 +50,19 @@ def test_the_headerless_layout_gives_the_same_model(whole: Trained, tmp_path: Pa
     counts = pipe.manifest()["counts"]
     assert counts["rows_read"] == 406_829
     assert {reason: count for reason, count in counts["rows_refused"].items() if count} == {"return": 8_905}
-    assert pipe.manifest()["files"] == whole.manifest()["files"]
+    files, described = whole.manifest()["files"], ("attribute", "unsold")
+    assert pipe.manifest()["files"] == {name: fact for name, fact in files.items() if not name.startswith(described)}
     assert pipe.output == whole.output
+
+
+def test_items_have_the_descriptions_of_the_sales(whole: Trained) -> None:
+    model = open_model(whole.model)
+    assert model.attributes.names == ("description",), "the headerless layout has no such column, nor such files"
+    assert len(model.unsold_ids) == 0
+    for item, description in DESCRIPTIONS.items():
+        position = model.catalogue.ids.position_of(item)
+        assert position is not None
+        assert model.attributes.shown(position, ["description"]) == {"description": description}
 
 
 def test_the_holdout_says_that_the_model_beats_most_popular(whole: Trained) -> None:

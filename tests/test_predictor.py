@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alsriaz.predictor import create_app
-from alsriaz.serving.recommender import RECOMMEND_FIELDS, Limits, Recommender
+from alsriaz.serving.recommender import TASKS, Limits, Recommender
 from alsriaz.serving.settings import read_settings
 from alsriaz.serving.wire import STATUS
 from tests.small_models import shop
@@ -123,7 +123,10 @@ values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
 )
 names = st.sampled_from(
-    [*RECOMMEND_FIELDS, "items", "new", "only", "placement", "purchased", "popular", "quantity", "date"]
+    [
+        *sorted({"task", *(name for task in TASKS.values() for name in task.fields)}),
+        *("new", "only", "where", "placement", "purchased", "popular", "customers", "quantity", "date", "by"),
+    ]
 )
 objects = st.dictionaries(names, values | st.dictionaries(names, values, max_size=3), max_size=5)
 

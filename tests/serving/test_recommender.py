@@ -10,7 +10,7 @@ from tests.small_models import shop
 
 
 def ask(request: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    return Recommender(shop(**changes).in_memory(), Limits()).answer(request)
+    return dict(Recommender(shop(**changes).in_memory(), Limits()).answer(request))
 
 
 def brief(answer: dict[str, Any]) -> str:
@@ -196,10 +196,14 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (
         {"task": "recomend", "customer": "ann"},
         "task",
-        "task is 'recomend', expected one of recommend, popular, did you",
+        "did you mean 'recommend'?",
     ),
-    ({"task": ["x"]}, "task", "task is ['x'], expected one of recommend, popular."),
-    ({"task": "popular", "exclude": {"purchased": True}}, "exclude.purchased", "exclude.purchased needs a customer"),
+    ({"task": ["x"]}, "task", "task is ['x'], expected one of recommend, popular, similar"),
+    (
+        {"task": "popular", "exclude": {"purchased": True}},
+        "exclude.purchased",
+        "exclude.purchased has no meaning in task popular: leave it out. It holds in recommend",
+    ),
     (
         {"customer": "ann", "include": {"items": ["a", "b", "c", "d"]}},
         "include.items",

@@ -1,6 +1,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from alsriaz.core.errors import SpecError
 from alsriaz.core.machine import available_cores
 from alsriaz.core.setting import Setting, markdown_table, whole
+from alsriaz.serving.live_rules.location import FileLocation, S3Location
 from alsriaz.serving.settings import ROWS, Settings, read_settings, settings_table
 
 DEFAULTS = Settings(
@@ -30,6 +32,9 @@ DEFAULTS = Settings(
     log_level="info",
     multi_model=False,
     models_memory_mb=read_settings({}).models_memory_mb,
+    rules=None,
+    rules_poll_seconds=15,
+    rules_max_mb=10,
 )
 
 EXAMPLES: list[tuple[dict[str, str], dict[str, Any], str]] = [
@@ -104,6 +109,16 @@ EXAMPLES: list[tuple[dict[str, str], dict[str, Any], str]] = [
     ),
     ({"SAGEMAKER_BIND_TO_PORT": "9000"}, {"port": 9000}, "the platform chooses the port"),
     ({"ALSRIAZ_WORKERS": "3", "ALSRIAZ_THREADS": "2"}, {"workers": 3, "threads": 2}, "how much runs at a time"),
+    (
+        {"ALSRIAZ_RULES_URI": "s3://shop/rules.json", "ALSRIAZ_RULES_POLL_SECONDS": "5", "ALSRIAZ_RULES_MAX_MB": "1"},
+        {"rules": S3Location("shop", "rules.json"), "rules_poll_seconds": 5, "rules_max_mb": 1},
+        "live rules on S3",
+    ),
+    (
+        {"ALSRIAZ_RULES_URI": " /srv/rules.json ", "ALSRIAZ_LIVE_RULES_FOLDER": "/tmp/x"},  # noqa: S108 - no file
+        {"rules": FileLocation(Path("/srv/rules.json"))},
+        "live rules in a file",
+    ),
     ({"ALSRIAZ_WORKERS": ""}, {}, "an empty variable is not set"),
     ({"ALSRIAZ_MAX_K": "  "}, {}, "nor is one of blanks"),
     ({"ALSRIAZ_MAX_K": " 50 "}, {"max_k": 50}, "blanks around a number"),
@@ -136,6 +151,9 @@ REFUSED = [
     ("ALSRIAZ_MAX_K", "100001", "is '100001', expected a whole number from 1 to 100000"),
     ("ALSRIAZ_MAX_RULE_IDS", "nan", "is 'nan', expected a whole number from 1 to 10000000"),
     ("ALSRIAZ_MAX_HISTORY", "1" * 500, "expected a whole number from 1 to 1000000"),
+    ("ALSRIAZ_RULES_URI", "https://shop/rules.json", "expected a path, file:///path or s3://bucket/key"),
+    ("ALSRIAZ_RULES_POLL_SECONDS", "0", "is '0', expected a whole number from 1 to 3600"),
+    ("ALSRIAZ_RULES_MAX_MB", "101", "is '101', expected a whole number from 1 to 100"),
     ("ALSRIAZ_LOG_LEVEL", "loud", "is 'loud', expected one of debug, info, warning, error"),
     ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "text/html", "is 'text/html', expected one of application/json, "),
 ]
@@ -156,7 +174,7 @@ def test_unknown_variable_gets_the_nearest_name() -> None:
     with pytest.raises(SpecError, match=r"ALSRIAZ_WORKER is unknown, did you mean 'ALSRIAZ_WORKERS'\? Unset it, or"):
         read_settings({"ALSRIAZ_WORKER": "2"})
     with pytest.raises(
-        SpecError, match=r"ALSRIAZ_ is unknown.* or name one of: ALSRIAZ_LOG_LEVEL, ALSRIAZ_MAX_BODY_MB"
+        SpecError, match=r"ALSRIAZ_ is unknown.* or name one of: ALSRIAZ_LIVE_RULES_FOLDER, ALSRIAZ_LOG_LEVEL"
     ):
         read_settings({"ALSRIAZ_": "2"})
 
@@ -164,6 +182,7 @@ def test_unknown_variable_gets_the_nearest_name() -> None:
 def test_megabytes_are_nginx_s() -> None:
     assert read_settings({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}).max_body_bytes is None
     assert read_settings({"ALSRIAZ_MAX_BODY_MB": "2"}).max_body_bytes == 2_097_152
+    assert read_settings({"ALSRIAZ_RULES_MAX_MB": "2"}).rules_max_bytes == 2_097_152
 
 
 @given(name=st.sampled_from(sorted(row.name for row in ROWS.values())), value=st.text(max_size=40))

@@ -1,11 +1,9 @@
 import json
 from typing import Any
 
-import pytest
-
 from alsriaz.core.errors import RequestError, RuleError
 from alsriaz.serving.media import CSV, JSON, LINES
-from alsriaz.serving.wire import STATUS, Answered, Request, check_fields, encode, error_code, error_text
+from alsriaz.serving.wire import STATUS, Answered, Request, encode, error_code, error_text
 
 GOOD: dict[str, Any] = {"customer": "a,b", "recommendations": [{"item": "x"}, {"item": 'y"z'}]}
 BAD = RequestError("bad_value", "k is 0.", "k")
@@ -49,9 +47,3 @@ def test_every_error_has_a_code_of_the_table() -> None:
     assert error_code(RuleError("include.new", "x")) == "bad_rule"
     assert error_code(BAD) == "bad_value"
     assert {"bad_rule", "bad_value"} <= STATUS.keys()
-
-
-def test_an_unknown_field_is_named_with_its_path_and_the_nearest_one() -> None:
-    with pytest.raises(RequestError, match="no field 'quantiti', did you mean 'quantity'?") as caught:
-        check_fields({"quantiti": 1}, ("item", "quantity"), "history[2]")
-    assert caught.value.field == "history[2].quantiti"

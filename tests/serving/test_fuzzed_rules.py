@@ -1,0 +1,108 @@
+"""No rule makes serve answer 500, hang, or fill its memory: half a minute of requests that nobody would write."""
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alsriaz.core.dates import day_text
+from alsriaz.core.model_writer import writing_model
+from alsriaz.core.rules import NO_RULES
+from alsriaz.serving.wire import STATUS
+from tests.serving.fuzzing import body, customer, large_shop
+from tests.serving.serving_process import Server, descendants, running_server
+
+pytestmark = pytest.mark.process
+
+SECONDS = 30
+AT_ONCE = 4
+MORE_MEMORY = 400 * 2**20  # bytes that a worker may take on top: four threads with lists of 100,000 ids each
+PLAIN = {"customer": customer(1), "k": 5, "include": {"where": {"price": {"below": 5}}}, "at_most": {"department": 1}}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("ml")
+    model = large_shop()
+    dates = {"first_day": day_text(model.last_day - 99), "last_day": day_text(model.last_day)}
+    with writing_model(root / "model") as writer:
+        writer.write(model.arrays, NO_RULES, model.item_table)
+        writer.finish({"made_by": "a test", "spec": model.spec.as_json(), "counts": {}, "dates": dates})
+    return root
+
+
+@pytest.fixture(scope="module")
+def server(root: Path) -> Iterator[Server]:
+    # A request that takes longer is answered 504, and its worker replaced: that is what a hang would look like.
+    with running_server(
+        {"ALSRIAZ_ML_ROOT": str(root), "ALSRIAZ_WORKERS": "2", "ALSRIAZ_TIMEOUT_SECONDS": "60"}
+    ) as server:
+        yield server
+
+
+def post(server: Server, data: bytes) -> tuple[int, Any]:
+    answer = server.request("POST", "/invocations", data, {"Content-Type": "application/json"}, timeout=90)
+    return answer.status, answer.json()
+
+
+def workers(server: Server) -> dict[int, int]:
+    """Return the resident memory of each process of gunicorn in bytes, by its pid."""
+    pids = [pid for pid, name in descendants(server.process.pid).items() if not name.startswith("nginx")]
+    return {pid: resident(pid) for pid in pids}
+
+
+def resident(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+
+
+def complaint(server: Server, data: bytes) -> str:
+    """Return what is wrong with the answer to a body, empty where nothing is."""
+    status, answer = post(server, data)
+    if status not in (200, 400, 404, 413):
+        return f"status {status}: {str(answer)[:300]}"
+    for one in answer["predictions"] if "predictions" in answer else [answer]:
+        error = one.get("error")
+        if error and (STATUS[error["code"]] >= 500 or not error["message"] or len(error["message"]) > 3_000):
+            return f"an error that is none: {str(error)[:300]}"
+        if not error and "model" not in one:
+            return f"neither an answer nor an error: {str(one)[:300]}"
+    return ""
+
+
+def test_half_a_minute_of_nonsense(server: Server) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}: tests.serving.fuzzing.body(seed, number) is what was sent")
+    plain = json.dumps(PLAIN).encode()
+    expected = post(server, plain)
+    assert [post(server, plain) for _ in range(8)] == [expected] * 8
+    assert expected[0] == 200
+    assert len(expected[1]["recommendations"]) == 5
+    before = workers(server)
+    ends = time.monotonic() + SECONDS
+
+    def nonsense(first: int) -> int:
+        for number in range(first, 10**9, AT_ONCE):
+            if time.monotonic() > ends:
+                return (number - first) // AT_ONCE
+            data = body(seed, number)
+            wrong = complaint(server, data)
+            assert not wrong, (
+                f"{wrong}\nseed {seed}, number {number}, {len(data)} bytes: {data[:4_000]!r}\n{server.log()[-3000:]}"
+            )
+        raise AssertionError("there are numbers enough")
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        sent = sum(pool.map(nonsense, range(AT_ONCE)))
+    after = workers(server)
+    print(f"{sent} requests; memory before {sorted(before.values())}, after {sorted(after.values())}")
+    assert sent > AT_ONCE
+    assert after.keys() == before.keys(), f"seed {seed}: a worker was replaced\n{server.log()[-3000:]}"
+    grown = {pid: after[pid] - before[pid] for pid in after}
+    assert max(grown.values()) < MORE_MEMORY, f"seed {seed}: {grown}"
+    assert [post(server, plain) for _ in range(8)] == [expected] * 8
