@@ -47,13 +47,13 @@ def read_groceries(data: Path) -> tuple[pa.Table, int]:
             "item": pc.cast(bought["product_id"], pa.string()),
             "quantity": bought["quantity"],
             "date": pc.cast(pc.floor_temporal(bought["transaction_timestamp"], unit="day"), pa.date32()),
-            "description": _describe(products).take(product),
+            "description": describe(products).take(product),
         }
     ).filter(goods)
     return sales, bought.num_rows - sales.num_rows
 
 
-def _describe(products: pa.Table) -> pa.ChunkedArray:
+def describe(products: pa.Table) -> pa.ChunkedArray:
     """Return a line for each product: its type (or its category), in small letters, then the size of its package."""
     kind = pc.utf8_lower(pc.coalesce(products["product_type"], products["product_category"]))
     described = pc.binary_join_element_wise(kind, pc.coalesce(products["package_size"], ""), " ")
