@@ -138,7 +138,11 @@ def test_a_user_without_a_name_learns_the_same_from_a_read_only_folder(run: Trai
     """FastFile mode, which the platform calls File: a folder that can be read and nothing else."""
     with nobodys_root() as root:
         lay_out(root, {"a.csv": OBJECTS[0], "b.csv.gz": gzip.compress(OBJECTS[1])}, SPEC, RULES)
-        facts(root, {"training": FILE}, hyperparameters=HYPERPARAMETERS)
+        items = Layout(root).input_data / "items"
+        items.mkdir()
+        (items / "seen.csv").write_bytes(ITEMS.replace(b"sold", b"seen"))
+        (items / "sold.csv").write_bytes(ITEMS)
+        facts(root, {"training": FILE, "items": FILE}, hyperparameters=HYPERPARAMETERS)
         for name in ("model", "output", "output/data"):
             (root / name).mkdir()
             (root / name).chmod(0o777)
