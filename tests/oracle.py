@@ -39,9 +39,10 @@ def expect(shop: SmallModel, request: dict[str, Any]) -> Expected:
         known = [item for item in asked if item in shop.items]
         scores = _likeness(shop, known, request.get("measure", "cosine"))
         warnings = ["unknown_item"] * (len(set(asked)) - len(set(known)))
-        return _ranked(shop, request, scores, set(known), set(), "model", warnings)
+        return _ranked(shop, request, scores, set(asked), set(), "model", warnings)
     history = [entry if isinstance(entry, dict) else {"item": entry} for entry in request.get("history") or []]
-    warnings = ["unknown_item"] * len({entry["item"] for entry in history} - set(shop.items))
+    in_history = {entry["item"] for entry in history}
+    warnings = ["unknown_item"] * len(in_history - set(shop.items))
     history = [entry for entry in history if entry["item"] in shop.items]
     customer = request.get("customer")
     if task == "popular":
@@ -52,7 +53,7 @@ def expect(shop: SmallModel, request: dict[str, Any]) -> Expected:
         source = "model" if customer in shop.customers else "popular"
     scores = _scores(shop, source, customer, history)
     bought = {p.item for p in shop.purchases if p.customer == customer} if source != "popular" else set()
-    bought |= {entry["item"] for entry in history}
+    bought |= in_history
     if task == "score":
         return _scored(shop, request, scores, bought, source, warnings)
     return _ranked(shop, request, scores, set(), bought, source, warnings)
@@ -86,14 +87,16 @@ def _scored(
     """Score a given list; re-ranked, only what filters and what boosts holds."""
     items = list(dict.fromkeys(request["items"]))
     if request.get("order") != "score":
-        places = [(item, scores.get(item), "") for item in items]
-    else:
-        rules = _united(shop.standing, request)
-        only = set(items) if rules["only"] is None else set(items) & rules["only"]
-        lister = _Lister(shop, scores, set(), bought, {**rules, "items": [], "only": only}, len(items), "")
-        unsold = [item for item in items if item not in shop.items and item not in rules["excluded"]]
-        places = [(item, lister.scores[item], "") for item in lister.candidates]
-        places += [(item, None, "") for item in unsold if lister.passes(item)]
+        given: list[Place] = [(item, scores.get(item), "") for item in request["items"]]
+        warnings = warnings + ["never_sold"] * len(set(items) - set(shop.items))
+        return Expected(source, given, warnings, frozenset(scores.values()), False)
+    rules = _united(shop.standing, request)
+    only = set(items) if rules["only"] is None else set(items) & rules["only"]
+    lister = _Lister(shop, scores, set(), bought, {**rules, "items": [], "only": only}, len(items), "")
+    out = rules["excluded"] | (bought if rules.get("purchased") else set())
+    unsold = [item for item in items if item not in shop.items and item not in out]
+    places: list[Place] = [(item, lister.scores[item], "") for item in lister.candidates]
+    places += [(item, None, "") for item in unsold if lister.passes(item)]
     warnings = warnings + ["never_sold" for _, score, _ in places if score is None]
     return Expected(source, places, warnings, frozenset(scores.values()), False)
 
@@ -138,13 +141,9 @@ class _Lister:
         if len(self.forced) > k:
             raise Contradiction
         gone = rules["excluded"] | set(self.forced)
-        self.candidates = [
-            item
-            for item in shop.items
-            if item not in gone | barred | _most_popular(shop, rules.get("popular", 0))
-            and not (rules.get("purchased") and item in bought)
-            and self.passes(item)
-        ]
+        gone |= barred | (bought if rules.get("purchased") else set())
+        popular = _most_popular(shop, rules.get("popular", 0))
+        self.candidates = [item for item in shop.items if item not in gone | popular and self.passes(item)]
         self.scores = self.boosted(scores)
         self.candidates.sort(key=self.order)
         self.fresh = [item for item in sorted(shop.unsold) if item not in gone and self.passes(item)]

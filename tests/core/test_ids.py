@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alsriaz.core import ids as module
 from alsriaz.core.ids import IdTable, pack_ids, parse_id, plain_ids
 
 ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
@@ -21,14 +20,13 @@ def test_ids_and_positions_are_each_others_inverse(known: set[str], stranger: st
     assert table.positions_of([stranger, *reversed(ordered)]).tolist() == (
         [ordered.index(stranger)] if stranger in known else []
     ) + list(reversed(range(len(ordered))))
+    assert table.position_of("") is None
 
 
 @given(st.sets(st.text("ab", min_size=1, max_size=6), min_size=1, max_size=40), st.sampled_from([1, 3, 40]))
 def test_ids_within_ids_are_told_apart(known: set[str], length: int) -> None:
     ordered = sorted(name * length for name in known)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(module, "_SIGNPOSTS", 2)  # so that many ids lie between two, and long ones beyond what is read
-        table = IdTable(*pack_ids(ordered))
+    table = IdTable(*pack_ids(ordered), signposts=2)  # many ids lie between two, and long ones beyond what is read
     positions = {name: position for position, name in enumerate(ordered)}
     for wanted in [*ordered, *(name[:-1] for name in ordered), *(name[1:] for name in ordered)]:
         assert table.position_of(wanted) == positions.get(wanted)

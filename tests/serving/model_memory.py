@@ -24,7 +24,11 @@ def used(folder: Path) -> tuple[Recommender, int]:
     model = open_model(folder)
     recommender = Recommender(model, Limits())
     customer = {"customer": model.customer_ids.id_at(0)}
+    item = {"item": model.catalogue.ids.id_at(0)}
     asked: list[Record | RequestError] = [customer, customer | {"exclude": {"purchased": True}}, {"task": "popular"}]
+    asked += [{"task": "similar"} | item, {"task": "audience"} | item]
+    name = next((column.name for column in model.attributes.columns if column.values.kind == "number"), None)
+    asked += [{"task": "popular", "exclude": {"where": {name: {"below": bound}}}} for bound in range(70) if name]
     assert all(isinstance(answer, dict) for _, answer in recommender.answers(asked, Tally()))
     for array in vars(model.arrays).values():
         array.view(np.uint8).sum()

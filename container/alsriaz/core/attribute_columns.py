@@ -20,6 +20,8 @@ Mask = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int32]
 
 MISSING: Final = -1
+TEXT_SIGNPOSTS: Final = 256
+"""Texts of an attribute that are kept as Python objects in each worker: there may be 64 attributes."""
 _FEW: Final = 8  # codes that are compared one by one, which is faster than looking each item up in a table
 _WHOLE: Final = float(1 << 53)  # below it a float64 that has no fraction is a whole number, exactly
 
@@ -36,7 +38,7 @@ class TextValues:
     def __init__(self, text: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> None:
         """Take the arrays that `core.ids.pack_ids` makes of the texts."""
         self.arrays: dict[str, npt.NDArray[Any]] = {"text": text, "offsets": offsets}
-        self._table = IdTable(text, offsets)
+        self._table = IdTable(text, offsets, TEXT_SIGNPOSTS)
 
     def __len__(self) -> int:
         return len(self._table)

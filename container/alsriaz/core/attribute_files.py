@@ -51,9 +51,9 @@ def read_item_table(folder: Path, mapped: Callable[[str], Array], n_items: int) 
         named = _named(read_object(folder / ATTRIBUTES_NAME))
     except SpecError as error:
         raise ModelError(f"The model can't be read: {error}") from None
-    unsold = {name: mapped(name) for name in _UNSOLD}
-    _check(_table_problems(*_UNSOLD, *unsold.values()))
-    unsold_ids = IdTable(*unsold.values())
+    text, offsets = (mapped(name) for name in _UNSOLD)
+    _check(_table_problems(*_UNSOLD, text, offsets))
+    unsold_ids = IdTable(text, offsets)
     n_rows = n_items + len(unsold_ids)
     columns = [_column(number, name, kind, mapped, n_rows) for number, (name, kind) in enumerate(named.items())]
     return ItemTable(Attributes(columns, n_rows), unsold_ids)

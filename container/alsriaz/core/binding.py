@@ -5,7 +5,7 @@ Precedence: exclude.items > include.items > only, where > exclude.purchased, exc
 They speak of the items of a `core.catalogue`, or of customers, where these are what is ranked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import NamedTuple, TypeVar
@@ -114,9 +114,10 @@ class BoundRules:
         """Positions of items that may not fill a list, the forced ones with them: they have their places."""
         return (*self.excluded, self.forced)
 
-    def keeping_out(self, positions: Positions) -> "BoundRules":
-        """Return these rules with further items that may not fill a list."""
-        return replace(self, excluded=(*self.excluded, positions))
+    def keeping_out(self, positions: Positions, unsold: Positions = NONE) -> "BoundRules":
+        """Return these rules with further items that may not fill a list, `unsold` at extended positions."""
+        barred = np.union1d(self.unsold_barred, unsold)
+        return replace(self, excluded=(*self.excluded, positions), unsold_barred=barred)
 
     def filters_only(self) -> "BoundRules":
         """Return these rules without what must appear and without caps: they filter and boost, and that is all."""
@@ -209,6 +210,13 @@ def bind(layers: Sequence[Layer], catalogue: Catalogue) -> BoundRules:
             *notices("include_overruled", left_out, overruled),
         ),
     )
+
+
+def without_history(rules: BoundRules, history: Collection[str], catalogue: Catalogue) -> BoundRules:
+    """Return the rules with a history's items that were never sold kept out, where purchases are."""
+    if not rules.purchased or not history or not len(catalogue.unsold):
+        return rules
+    return rules.keeping_out(NONE, catalogue.unsold.positions_of(history) + len(catalogue.ids))
 
 
 def unsold_candidates(rules: BoundRules, catalogue: Catalogue) -> Positions:

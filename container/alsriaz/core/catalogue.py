@@ -13,8 +13,17 @@ from alsriaz.core.scorers import Mask
 from alsriaz.core.where import Where, text_size
 
 _CACHED_MASKS = 64
-_CACHED_BYTES = 1 << 25
+_CACHED_BYTES = 1 << 23  # a model, in each worker
 _CACHED_TEXT = 1 << 14  # characters: the cache holds conditions too, and a request's can be megabytes
+
+
+def most_cached_bytes(n_rows: int) -> int:
+    """Return how many bytes of masks a catalogue keeps at most; `n_rows` are its items and the unsold ones."""
+    return _most_cached(n_rows) * n_rows
+
+
+def _most_cached(n_rows: int) -> int:
+    return max(1, min(_CACHED_MASKS, _CACHED_BYTES // max(1, n_rows)))
 
 
 @dataclass(frozen=True)
@@ -70,5 +79,4 @@ class Catalogue:
 
     @cached_property
     def _masks(self) -> Callable[[Where], Mask]:
-        entries = max(1, min(_CACHED_MASKS, _CACHED_BYTES // max(1, len(self.new))))
-        return lru_cache(entries)(lambda where: self.attributes.mask(where, "where"))
+        return lru_cache(_most_cached(len(self.new)))(lambda where: self.attributes.mask(where, "where"))

@@ -25,13 +25,12 @@ def an_id(value: Any, path: str) -> str:
 
 
 def ids(value: Any, path: str, most: int) -> list[str]:
-    """Return the ids of a list that has at least one, each once, in order."""
+    """Return the ids of a list that has at least one, as given."""
     if not isinstance(value, list) or not value:
         raise RequestError("bad_value", f"{path} is {shown(value)}, expected a list of at least one id.", path)
     if len(value) > most:
         raise RequestError("bad_value", f"{path} has {len(value)} ids, expected at most {most}.", path)
-    parsed = value if plain_ids(value) else [an_id(entry, f"{path}[{number}]") for number, entry in enumerate(value)]
-    return list(dict.fromkeys(parsed))
+    return value if plain_ids(value) else [an_id(entry, f"{path}[{number}]") for number, entry in enumerate(value)]
 
 
 def whole(record: Mapping[str, Any], name: str, least: int, most: int) -> int | None:

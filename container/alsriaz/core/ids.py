@@ -17,7 +17,7 @@ Position = NewType("Position", int)
 Positions = npt.NDArray[np.int64]
 
 MOST_BYTES = 256
-_SIGNPOSTS = 4096  # of all ids so many are kept as Python objects: most steps of a search are between them
+SIGNPOSTS = 4096  # of all ids so many are kept as Python objects: most steps of a search are between them
 _READ_THROUGH = 4096  # bytes between two signposts: so few are searched for the text itself sooner than halved
 FORBIDDEN = frozenset("\0\r\n")
 """No id holds these: ids stand in lines of text, one a line."""
@@ -65,13 +65,13 @@ class IdTable:
         arrays: the two arrays that hold them.
     """
 
-    def __init__(self, text: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> None:
-        """Take the arrays that `pack_ids` made, or their memory-mapped copies."""
+    def __init__(self, text: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], signposts: int = SIGNPOSTS) -> None:
+        """Take the arrays that `pack_ids` made, or their memory-mapped copies; `signposts` ids are kept beside them."""
         self.arrays = (text, offsets)
         self._text, self._offsets = text.data, offsets.data
         self._encoded = _EncodedIds(self._text, self._offsets)
         self._length = len(self._encoded)
-        self._step = max(1, self._length // _SIGNPOSTS)
+        self._step = max(1, self._length // signposts)
         self._signposts = [self._encoded[position] for position in range(0, self._length, self._step)]
 
     def __len__(self) -> int:
@@ -83,6 +83,8 @@ class IdTable:
 
     def position_of(self, outside_id: str) -> Position | None:
         """Return the position of an id, or None where the model doesn't know it."""
+        if not self._length:
+            return None
         wanted = outside_id.encode()
         begin = max(0, bisect.bisect_right(self._signposts, wanted) - 1) * self._step
         end = min(begin + self._step, self._length)

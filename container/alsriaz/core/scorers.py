@@ -22,7 +22,8 @@ Mask = npt.NDArray[np.bool_]
 ROUNDOFF = 2.0**-24  # of float32, to nearest
 _PAIRS_AT_ONCE = 16_384
 _FAINT = 1e-30  # a norm: float32 has numbers down to 1e-45, but below 1e-38 with ever fewer digits
-_SURE_SHARE = 1e-3  # of a sum of squares: a difference that is larger has lost at most three of float64's 16 digits
+_SURE_SHARE = 1e-5  # of a sum of squares: a difference that is larger has lost at most five of float64's 16 digits
+_ROWS = 16_384  # of factors at a time: 8 MB of float64 at rank 64
 
 
 class Scorer(Protocol):
@@ -139,9 +140,10 @@ class FactorScorer:
             sums, squares = self._items.moments
             mean = (vector @ sums - apart.sum()) / count
             square = (vector @ squares @ vector - apart @ apart) / count
-            if square - mean**2 > _SURE_SHARE * square:  # else the difference is mostly rounding
+            largest = (np.abs(vector) @ np.sqrt(np.diag(squares))) ** 2 / count  # of what was added up and taken off
+            if square - mean**2 > _SURE_SHARE * largest:  # else the difference is mostly rounding
                 return _float32(np.sqrt(square - mean**2))
-        return _deviation(self._items.factors[items].astype(np.float64) @ vector)
+        return _deviation(_products(self._items.factors, vector, np.flatnonzero(items)))
 
 
 class CosineScorer:
@@ -184,8 +186,9 @@ class CosineScorer:
 
     def spread(self, row: int, items: Mask) -> float:
         """Return the deviation of the float64 cosines."""
-        dots = self._items.factors[items].astype(np.float64) @ self._directions[row]
-        return _deviation(dots * _inverse(self._items.norms[items]))
+        positions = np.flatnonzero(items)
+        dots = _products(self._items.factors, self._directions[row], positions)
+        return _deviation(dots * _inverse(self._items.norms[positions]))
 
 
 class FixedScorer:
@@ -224,6 +227,12 @@ def _dots(left: npt.NDArray[np.floating], right: Factors, rows: Positions, items
     return dots
 
 
+def _products(factors: Factors, vector: Values, items: Positions) -> Values:
+    """Return the float64 dot products of items' factors with one vector, a block at a time."""
+    parts = [factors[items[start : start + _ROWS]].astype(np.float64) @ vector for start in range(0, len(items), _ROWS)]
+    return np.concatenate([np.empty(0), *parts])
+
+
 def _deviation(values: Values) -> float:
     return _float32(values.std()) if len(values) else 0.0
 
@@ -242,5 +251,5 @@ def _inverse(norms: Values) -> Values:
     return np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
 
 
-def _blocks(factors: Factors, rows: int = 65_536) -> list[Factors]:
-    return [factors[start : start + rows] for start in range(0, max(len(factors), 1), rows)]
+def _blocks(factors: Factors) -> list[Factors]:
+    return [factors[start : start + _ROWS] for start in range(0, max(len(factors), 1), _ROWS)]

@@ -1,7 +1,6 @@
 """Answers the records of a request from one model, many at a time. Knows no transport."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,8 @@ __all__ = ["TASKS", "Limits", "Recommender", "label_of"]
 
 _SCORES_AT_ONCE = 1 << 22  # 16 MB of float32, a thread
 _RECORDS_AT_ONCE = 256
+_IDS_AT_ONCE = 1 << 16  # in lists of records, of 60 to 400 bytes each: how much is read ahead and held
+_CUSTOMERS_AN_ID = 32  # an audience holds 8 bytes for each customer who bought the item
 _KNOWN_RULES = {f"include.{name}" for name in INCLUDE} | {f"exclude.{name}" for name in EXCLUDE} | {"boost", "at_most"}
 
 
@@ -56,14 +57,13 @@ class Recommender:
     def answers(self, records: Iterable[Record | RequestError], tally: Tally | None = None) -> Iterator[Answered]:
         """Yield each record with its answer, or with the error that it met; each is counted in `tally`.
 
-        Records are read ahead by as many as are ranked together. No answer depends on the records beside it. The live
-        rules in force at the first record hold for all.
+        Records are read ahead by as many as are ranked together, fewer where they are long. No answer depends on the
+        records beside it. The live rules in force at the first record hold for all.
         """
         counts = Tally() if tally is None else tally
         served = self._live.now()
         counts.rules = served.live_version
-        left = iter(records)
-        while some := list(islice(left, self._at_once)):
+        for some in self._blocks(records):
             for record, answer in zip(some, self._answers(served, some, counts), strict=True):
                 counts.add(label_of(record), failed=isinstance(answer, CallerError))
                 yield record, answer
@@ -79,6 +79,19 @@ class Recommender:
         if isinstance(answer, CallerError):
             raise answer
         return answer
+
+    def _blocks(self, records: Iterable[Record | RequestError]) -> Iterator[list[Record | RequestError]]:
+        some: list[Record | RequestError] = []
+        held = 0
+        for record in records:
+            some.append(record)
+            held += 0 if isinstance(record, RequestError) else _n_entries(record)
+            held += self.n_customers // _CUSTOMERS_AN_ID if label_of(record) == "audience" else 0
+            if len(some) >= self._at_once or held >= _IDS_AT_ONCE:
+                yield some
+                some, held = [], 0
+        if some:
+            yield some
 
     def _answers(
         self, served: ServedModel, records: Sequence[Record | RequestError], tally: Tally
@@ -152,6 +165,15 @@ def _check_rules(record: Record, task: str) -> None:
         if rule in _KNOWN_RULES and rule not in TASKS[task].rules:
             tasks = ", ".join(name for name, other in TASKS.items() if rule in other.rules) or "output.csv"
             raise RuleError(rule, f"{rule} has no meaning in task {task}: leave it out. It holds in {tasks}.")
+
+
+def _n_entries(value: Any, depth: int = 4) -> int:
+    """Return how many entries the lists in a record have, those of its rules and boosts too."""
+    if not depth or not isinstance(value, list | dict):
+        return 0
+    inner = value.values() if isinstance(value, dict) else value
+    deeper = sum(_n_entries(one, depth - 1) for one in inner if isinstance(one, list | dict))
+    return deeper + (len(value) if isinstance(value, list) else 0)
 
 
 def label_of(record: Record | RequestError) -> str:

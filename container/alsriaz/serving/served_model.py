@@ -161,7 +161,7 @@ def _on_customers(rules: Rules, *, include: bool) -> Rules:
     return Rules(
         include_items=tuple(guest.customer for guest in rules.include_customers) if include else (),
         only=rules.only_customers,
-        placement=rules.placement if include else None,
+        placement=rules.placement,
         exclude_items=rules.exclude_customers,
         purchased=rules.purchased,
     )

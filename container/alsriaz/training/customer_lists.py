@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from alsriaz.core.artifact import Model
-from alsriaz.core.binding import BoundRules, bind, make_layer
+from alsriaz.core.binding import BoundRules, bind, make_layer, without_history
 from alsriaz.core.dates import Day
 from alsriaz.core.errors import RequestError, SpecError
 from alsriaz.core.history import Bought, Entry, factors_from, parse_history, stored, with_history
@@ -23,6 +24,13 @@ MOST_HISTORY = 10_000
 _SCORES_AT_ONCE = 1 << 24  # 64 MB of float32
 
 List = tuple[str, list[Pick]]
+
+
+class Basket(NamedTuple):
+    """What a customer of rules.json brings: the ids of its items, and with what is stored, where any is known."""
+
+    items: frozenset[str] = frozenset()
+    bought: Bought | None = None
 
 
 def customer_lists(model: Model, progress: Progress) -> Iterator[List]:
@@ -48,7 +56,7 @@ def customer_lists(model: Model, progress: Progress) -> Iterator[List]:
             progress(f"recommending, {rows[-1] + 1:,} of {n_customers:,} customers")
     for guest in standing.include_customers:
         if model.customer_ids.position_of(guest.customer) is None:
-            yield guest.customer, _guest(model, rules, guest.customer, baskets.get(guest.customer))
+            yield guest.customer, _guest(model, rules, guest.customer, baskets.get(guest.customer, Basket()))
 
 
 def _wanted(model: Model, rules: Rules) -> list[int]:
@@ -81,45 +89,48 @@ def parse_baskets(rules: Rules, last_day: Day) -> dict[str, list[Entry]]:
     return baskets
 
 
-def _baskets(model: Model, rules: Rules) -> dict[str, Bought]:
-    """Return what the customers with a basket have bought, by id; none where the basket holds no known item."""
+def _baskets(model: Model, rules: Rules) -> dict[str, Basket]:
+    """Return the baskets of the customers who bring one, by id."""
     baskets = {}
     for customer, entries in parse_baskets(rules, model.last_day).items():
         before = stored(model, model.customer_ids.position_of(customer))
         bought, _ = with_history(model, before, entries)
-        if bought is not before:
-            baskets[customer] = bought
+        items = frozenset(entry.item for entry in entries)
+        baskets[customer] = Basket(items, None if bought is before else bought)
     return baskets
 
 
-def _known(model: Model, rules: BoundRules, rows: Sequence[int], baskets: Mapping[str, Bought]) -> Iterator[List]:
+def _known(model: Model, rules: BoundRules, rows: Sequence[int], baskets: Mapping[str, Basket]) -> Iterator[List]:
     factors = model.arrays.customer_factors[rows]
     ids = [model.customer_ids.id_at(row) for row in rows]
-    for place, customer in enumerate(ids):
-        if customer in baskets:
-            factors[place] = _factors(model, customer, baskets[customer])
-    purchased = [_purchased(model, rules, row, baskets.get(customer)) for row, customer in zip(rows, ids, strict=True)]
-    asks = [Ask(model.spec.reco_item, rules, bought) for bought in purchased]
+    asks = []
+    for place, (row, customer) in enumerate(zip(rows, ids, strict=True)):
+        basket = baskets.get(customer, Basket())
+        if basket.bought is not None:
+            factors[place] = _factors(model, customer, basket.bought)
+        some = without_history(rules, basket.items, model.catalogue)
+        asks.append(Ask(model.spec.reco_item, some, _purchased(model, rules, row, basket.bought)))
     lists = make_lists(model.item_factors.scorer(factors), asks, model.catalogue)
     yield from zip(ids, (found.picks for found in lists), strict=True)
 
 
 def _purchased(
-    model: Model, rules: BoundRules, row: int, basket: Bought | None
+    model: Model, rules: BoundRules, row: int, bought: Bought | None
 ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     if not rules.purchased:
         return NONE
-    return model.purchased(row) if basket is None else basket.items
+    return model.purchased(row) if bought is None else bought.items
 
 
-def _guest(model: Model, rules: BoundRules, guest: str, basket: Bought | None) -> list[Pick]:
+def _guest(model: Model, rules: BoundRules, guest: str, basket: Basket) -> list[Pick]:
     scorer: Scorer
-    if basket is None:
+    rules = without_history(rules, basket.items, model.catalogue)
+    if basket.bought is None:
         scorer = FixedScorer(model.arrays.item_customers.astype(np.float32))
         ask = Ask(model.spec.reco_item, rules, reason="popular")
     else:
-        scorer = model.item_factors.scorer(_factors(model, guest, basket)[None, :])
-        ask = Ask(model.spec.reco_item, rules, basket.items)
+        scorer = model.item_factors.scorer(_factors(model, guest, basket.bought)[None, :])
+        ask = Ask(model.spec.reco_item, rules, basket.bought.items)
     return make_lists(scorer, [ask], model.catalogue)[0].picks
 
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from alsriaz.core.errors import CallerError, RequestError
+from alsriaz.core.errors import CallerError, RequestError, RuleError
 from alsriaz.serving.recommender import Limits, Recommender
 from tests.small_models import shop
 
@@ -45,8 +45,27 @@ def test_a_list_in_its_own_order_has_every_item() -> None:
         {"item": "figs", "score": -1.0},
         {"item": "nuts", "score": None},
         {"item": "apple", "score": 5.0},
+        {"item": "figs", "score": -1.0},
     ]
     assert [warning["code"] for warning in answer["warnings"]] == ["never_sold"]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [{"include": 5}, {"include": []}, {"exclude": {"prchased": False}}, {"exclude": {"purchased": 0}}, {"boost": "x"}],
+    ids=str,
+)
+def test_a_list_in_its_own_order_takes_no_malformed_rules_for_none(rules: dict[str, Any]) -> None:
+    with pytest.raises(RuleError):
+        RECOMMENDER.answer({"task": "score", "customer": "ann", "items": ["figs"]} | rules)
+
+
+def test_what_a_history_holds_is_purchased_though_it_was_never_sold() -> None:
+    items = ["nuts", "goat cheese", "figs"]
+    request = {"task": "score", "history": ["nuts", "goat cheese", "eggs"], "items": items, "order": "score"}
+    answer = RECOMMENDER.answer(request | {"exclude": {"purchased": True}})
+    assert [entry["item"] for entry in answer["scores"]] == ["figs"]
+    assert len(RECOMMENDER.answer(request)["scores"]) == 3
 
 
 def test_items_without_a_score_come_last_in_the_given_order_where_filters_let_them_through() -> None:

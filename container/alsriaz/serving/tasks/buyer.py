@@ -27,6 +27,7 @@ class Buyer:
         customer: the id, None where there is only a history.
         position: the customer's, None for one that the model doesn't know.
         bought: stored purchases and those of the history.
+        history: the ids of the history's items, whether anybody knows them or not.
         source: where scores come from: "model", "history" or "popular".
         notices: history's items that nobody knows.
     """
@@ -34,6 +35,7 @@ class Buyer:
     customer: str | None
     position: Position | None
     bought: Bought
+    history: frozenset[str]
     source: str
     notices: tuple[Notice, ...]
 
@@ -70,13 +72,15 @@ def read_buyer(served: ServedModel, record: Record) -> Buyer:
     bought = stored(served.model, position)
     source = "popular" if position is None else "model"
     told: list[Notice] = []
+    history: frozenset[str] = frozenset()
     if record.get("history") is not None:
         entries = parse_history(record["history"], served.model.last_day, served.limits.most_history)
+        history = frozenset(entry.item for entry in entries)
         joined, told = with_history(served.model, bought, entries)
         source, bought = source if joined is bought else "history", joined
     if source == "popular" and on_unknown == "error":
         raise unknown_customer(customer)
-    return Buyer(customer, position, bought, source, tuple(told))
+    return Buyer(customer, position, bought, history, source, tuple(told))
 
 
 def unknown_customer(customer: str | None) -> RequestError:

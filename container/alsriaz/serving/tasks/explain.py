@@ -7,6 +7,7 @@ import numpy as np
 from alsriaz.core import fields
 from alsriaz.core.errors import RequestError
 from alsriaz.core.history import contributions_to
+from alsriaz.core.setting import shown
 from alsriaz.serving.served_model import ServedModel
 from alsriaz.serving.tasks.buyer import read_buyer, unknown_customer
 from alsriaz.serving.tasks.question import json_score, with_warnings
@@ -28,6 +29,9 @@ def explain(served: ServedModel, record: Record) -> dict[str, Any]:
     vector, position = buyer.vector(served), served.catalogue.ids.position_of(item)
     if vector is None:
         raise unknown_customer(buyer.customer)
+    if not len(buyer.bought.items):
+        message = f"Customer {shown(buyer.customer)} has no purchases in the model: there is nothing to explain."
+        raise RequestError("unknown_customer", message, "customer")
     if position is None:
         raise unknown_item([item])
     k, names = fields.whole(record, "k", 1, served.limits.most_k), served.shown(record)

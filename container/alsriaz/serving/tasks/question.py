@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from alsriaz.core.lists import Ask, ItemList, Pick
 from alsriaz.core.notices import Notice
+from alsriaz.serving.served_model import MOST_OFFSET
 from alsriaz.serving.wire import Answer
 
 ITEM_RULES = (
@@ -59,7 +60,7 @@ Prepared = Question | Answer
 def page(entries: Sequence[Any], name: str, ask: Ask, found: ItemList, *, paged: bool) -> dict[str, Any]:
     """Return the part of an answer that holds a list: its entries, and where it goes on if the request pages."""
     body: dict[str, Any] = {name: entries}
-    if paged and found.more:
+    if paged and found.more and ask.offset + ask.k <= MOST_OFFSET:
         body["next_offset"] = ask.offset + ask.k
     return body
 

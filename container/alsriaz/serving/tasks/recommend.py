@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from alsriaz.core.binding import without_history
 from alsriaz.core.lists import Ask, ItemList
 from alsriaz.serving.served_model import ServedModel
 from alsriaz.serving.tasks.buyer import BUYER_FIELDS, read_buyer
@@ -16,7 +17,7 @@ POPULAR_FIELDS = LIST_FIELDS
 def recommend(served: ServedModel, record: Record) -> Question:
     """Return what will this customer buy?"""
     buyer = read_buyer(served, record)
-    rules, k = served.rules(record), served.k(record)
+    rules, k = without_history(served.rules(record), buyer.history, served.catalogue), served.k(record)
     ask = Ask(k, rules, buyer.bought.items, buyer.reason, served.offset(record, k))
     answer = item_lists(served, record, ask, {"customer": buyer.customer, "source": buyer.source}, *buyer.notices)
     return Question(buyer.against, buyer.vector(served), ask, answer)

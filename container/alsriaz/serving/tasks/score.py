@@ -9,7 +9,7 @@ from alsriaz.core.binding import BoundRules
 from alsriaz.core.errors import RequestError, RuleError
 from alsriaz.core.lists import Ask, ItemList, Pick
 from alsriaz.core.notices import Notice, notices
-from alsriaz.core.rules import Rules, named_rules
+from alsriaz.core.rules import Rules, named_rules, parse_rules
 from alsriaz.core.scorers import FixedScorer, Scorer
 from alsriaz.serving.served_model import ServedModel
 from alsriaz.serving.tasks.buyer import BUYER_FIELDS, Buyer, read_buyer
@@ -39,7 +39,8 @@ def score(served: ServedModel, record: Record) -> Prepared:
     order = fields.choice(record, "order", ORDERS)
     first = {"customer": buyer.customer, "source": buyer.source}
     if order == "score":
-        return _by_score(served, record, buyer, items, first)
+        return _by_score(served, record, buyer, list(dict.fromkeys(items)), first)
+    parse_rules(record, served.limits.most_ids)  # for its errors
     for rule in named_rules(record):
         message = f'{rule} holds for a list that is ranked, and this one keeps its order: ask for "order": "score".'
         raise RuleError(rule, message)
@@ -52,7 +53,7 @@ def _as_given(
     names = served.shown(record)
     scores = _scores(served, buyer, items)
     picks = [Pick(item, scores.get(item), buyer.reason, served.catalogue.position_of(item)) for item in items]
-    told = [*buyer.notices, *_never_sold([item for item in items if item not in scores])]
+    told = [*buyer.notices, *_never_sold(list(dict.fromkeys(item for item in items if item not in scores)))]
     entries = [_entry(served, pick, names) for pick in picks]
     return with_warnings({**first, "scores": entries, "model": served.model_hash}, told)
 
@@ -70,7 +71,8 @@ def _by_score(served: ServedModel, record: Record, buyer: Buyer, items: list[str
     names = served.shown(record)
     rules = served.rules(record, Rules(only=frozenset(items))).filters_only()
     ask = Ask(len(items), rules, buyer.bought.items, buyer.reason)
-    unscored = _unscored(served, rules, items)
+    kept = [item for item in items if not (rules.purchased and item in buyer.history)]
+    unscored = _unscored(served, rules, kept)
 
     def body(found: ItemList) -> dict[str, Any]:
         picks = [*found.picks, *(Pick(item, None, buyer.reason, position) for item, position in unscored)]

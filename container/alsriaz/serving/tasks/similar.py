@@ -28,7 +28,7 @@ def similar(served: ServedModel, record: Record) -> Question:
         raise unknown_item(items)
     k = served.k(record)
     # What is asked about is no answer: it is kept out as purchases are.
-    rules = served.rules(record).keeping_out(positions)
+    rules = served.rules(record).keeping_out(positions, served.catalogue.positions_of(unsold))
     ask = Ask(k, rules, offset=served.offset(record, k))
     told = notices("unknown_item", "Item {} was never sold: nothing is known to be alike.", unsold)
     body = item_lists(served, record, ask, {"items": items, "measure": measure}, *told)
@@ -50,7 +50,9 @@ def asked_items(record: Record) -> list[str]:
         raise RequestError("missing_field", "The record has neither item nor items, expected one of them.", "item")
     if item is not None and items is not None:
         raise RequestError("bad_value", "The record has both item and items, expected one of them.", "item")
-    return [fields.an_id(item, "item")] if items is None else fields.ids(items, "items", MOST_ITEMS)
+    return (
+        [fields.an_id(item, "item")] if items is None else list(dict.fromkeys(fields.ids(items, "items", MOST_ITEMS)))
+    )
 
 
 def unknown_item(items: list[str]) -> RequestError:
