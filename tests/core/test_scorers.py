@@ -1,4 +1,5 @@
 import math
+import statistics
 
 import numpy as np
 import numpy.typing as npt
@@ -69,3 +70,14 @@ def test_the_direction_of_several_items_is_the_mean_of_their_unit_factors() -> N
     items = ItemFactors(np.array([[3, 4], [0, 2], [0, 0]], dtype=np.float32))
     assert items.direction(np.array([0, 1])) == pytest.approx([0.3, 0.9])
     assert items.direction(np.array([2])).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3, 1e5, 1e7])
+def test_the_deviation_leaves_out_an_item_that_outweighs_all_others(scale: float) -> None:
+    rng = np.random.default_rng(3)
+    factors = rng.normal(size=(100, 4)).astype(np.float32)
+    factors[17] *= np.float32(scale)
+    customer = rng.normal(size=(1, 4)).astype(np.float32)
+    kept = np.arange(100) != 17
+    expected = statistics.pstdev(math.fsum(map(float, row * customer[0].astype(np.float64))) for row in factors[kept])
+    assert ItemFactors(factors).scorer(customer).spread(0, kept) == pytest.approx(expected, rel=1e-6)

@@ -1,10 +1,16 @@
 """Worked examples: a shop that fits in the head (tests/small_models.py), each rule by itself, each precedence."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from alsriaz.core.attribute_columns import Column, TextValues
+from alsriaz.core.attributes import NO_IDS, Attributes, ItemTable
 from alsriaz.core.errors import RequestError, RuleError
+from alsriaz.core.ids import pack_ids
 from alsriaz.serving.recommender import Limits, Recommender
 from tests.small_models import shop
 
@@ -262,3 +268,68 @@ def test_a_whole_number_with_a_point_is_a_whole_number() -> None:
 def test_scores_are_written_as_the_shortest_decimal_number() -> None:
     answer = ask({"customer": "ann"}, customer_factors=[[0.1, 0], [0, 0], [0, 0]])
     assert [entry["score"] for entry in answer["recommendations"]] == [0.5, 0.4, 0.3], "not 0.30000001192092896"
+
+
+# What stands in the shop's table and was never sold.
+
+
+def test_what_was_asked_about_or_bought_is_no_new_item_though_it_was_never_sold() -> None:
+    unsold = ["xmas cake", "yam"]
+    new = {"k": 9, "include": {"new": 9}}
+    similar = ask({"task": "similar", "items": ["apple", "yam"]} | new, unsold=unsold)
+    assert [entry["item"] for entry in similar["recommendations"] if entry["score"] is None] == ["xmas cake"]
+    basket = {"customer": "ann", "history": ["yam"], "exclude": {"purchased": True}}
+    answer = ask(basket | new, unsold=unsold)
+    assert [entry["item"] for entry in answer["recommendations"] if entry["score"] is None] == ["xmas cake"]
+    included = {"k": 9, "include": {"items": ["yam"]}}
+    assert ask(basket | included, unsold=unsold)["recommendations"][-1]["reason"] == "included", "it stands above"
+
+
+def test_an_attribute_without_any_value_matches_nothing() -> None:
+    model = shop().in_memory()
+    codes = np.full(len(model.catalogue.ids), -1, dtype=np.int32)
+    table = ItemTable(Attributes([Column("brand", codes, TextValues(*pack_ids([])))], len(codes)), NO_IDS)
+    recommender = Recommender(replace(model, item_table=table), Limits())
+    for value in ("", "Acme"):
+        answer = recommender.answer({"customer": "ann", "include": {"where": {"brand": value}}})
+        assert answer["recommendations"] == []
+        assert [warning["code"] for warning in answer["warnings"]] == ["no_such_value"]
+
+
+def test_the_last_page_that_can_be_asked_for_names_no_next_one() -> None:
+    n_items = 10_020
+    items = [f"i{number:05}" for number in range(n_items)]
+    factors = [[1.0, number / n_items] for number in range(n_items)]
+    model = shop(items=items, item_factors=factors, purchases=[], first_ages=[100] * n_items).in_memory()
+    recommender = Recommender(model, Limits())
+    asked = {"customer": "ann", "k": 10}
+    assert recommender.answer(asked | {"offset": 9_990})["next_offset"] == 10_000
+    last = recommender.answer(asked | {"offset": 10_000})
+    assert len(last["recommendations"]) == 10
+    assert "next_offset" not in last
+
+
+def test_a_standing_placement_holds_for_audiences() -> None:
+    request = {"task": "audience", "item": "cocoa", "include": {"customers": ["bob"]}}
+    answer = ask(request, standing={"include": {"placement": "first"}})
+    assert [entry["customer"] for entry in answer["audience"]] == ["bob", "ann", "cy"]
+
+
+def test_a_customer_without_purchases_has_nothing_to_explain() -> None:
+    with pytest.raises(RequestError, match="'ann' has no purchases in the model") as caught:
+        ask({"task": "explain", "customer": "ann", "item": "apple"}, purchases=[])
+    assert (caught.value.code, caught.value.field) == ("unknown_customer", "customer")
+
+
+def test_few_long_records_are_read_ahead() -> None:
+    read = []
+
+    def records() -> Iterator[dict[str, Any]]:
+        for number in range(50):
+            read.append(number)
+            yield {"task": "score", "customer": "ann", "items": [f"i{item}" for item in range(10_000)]}
+
+    answers = Recommender(shop().in_memory(), Limits()).answers(records())
+    next(answers)
+    assert len(read) == 7, "of 10,000 ids each: 65,536 are held at a time"
+    assert len(list(answers)) == 49
