@@ -106,6 +106,14 @@ def test_a_basket_is_answered_as_the_server_answers_a_history(
     assert [made[name] for name in others] == [plain[name] for name in others], "nobody else's list changes"
 
 
+@pytest.mark.parametrize("history", [["yam"], ["yam", "cocoa"]], ids=["never sold", "and one that was"])
+def test_what_a_basket_holds_is_no_new_item_though_it_was_never_sold(history: list[str]) -> None:
+    rules = standing({"customers": [{"customer": "zoe", "history": history}], "new": 9}, {"purchased": True})
+    made = lists(shop(standing=rules, spec=SPEC | {"reco_item": 9}, unsold=["xmas cake", "yam"]))
+    assert made["zoe"].endswith("xmas cake:new")
+    assert made["ann"].endswith("xmas cake:new yam:new")
+
+
 BAD: list[tuple[Any, str]] = [
     ("figs", "include.customers[1]: history is 'figs', expected a list of purchases."),
     ([1.5], "include.customers[1]: history[0] is 1.5: expected an id as text."),
