@@ -315,7 +315,7 @@ def _audience(shop: SmallModel, request: dict[str, Any]) -> Expected:
     known_forced = [customer for customer in forced if customer in shop.customers]
     room = k - len(forced)
     first = [(c, scores[c], "included") for c in known_forced] + [(c, scores[c], "model") for c in left[:room]]
-    if include.get("placement") != "first":
+    if {**standing.get("include", {}), **include}.get("placement") != "first":
         first.sort(key=lambda place: order(place[0]))
     page: list[Place] = [*first, *((c, None, "included") for c in sorted(set(forced) - set(known_forced)))]
     rest = left[room:]

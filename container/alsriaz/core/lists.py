@@ -184,8 +184,7 @@ class _Draft:
             left = self._apart(taken)
             page, held = dealt(self.ranked.positions[left], ask.k, ask.rules.caps, ask.offset // ask.k)
             if len(page) == ask.k or self.exhausted:
-                picks = [pick for *_, pick in self._scored(left[page], ask.reason)]
-                return ItemList(picks, [], held < len(left) or not self.exhausted)
+                return ItemList(self._picks_by_score(left[page]), [], held < len(left) or not self.exhausted)
             self.deepen()
 
     def _apart(self, positions: Positions) -> Positions:
@@ -194,13 +193,17 @@ class _Draft:
     def _picks(self, chosen: Positions, added: Ranked, unsold: Positions) -> list[Pick]:
         """Join what must appear, what gets there by score, and new items into one list; null scores come last."""
         rules, catalogue = self.ask.rules, self._catalogue
+        if not (len(rules.forced) or rules.unsold or len(added.positions) or len(unsold)):
+            return self._picks_by_score(chosen)
         natural = self.natural() if len(added.positions) else NONE
         by_score = set(self.ranked.positions[natural].tolist())
         entries = [
             (0, float(score), position, Pick(catalogue.id_at(position), score, "included", position))
             for position, score in zip(rules.forced.tolist(), self.forced_scores, strict=True)
         ]
-        rest = self._scored(chosen, self.ask.reason)
+        positions, scores = self.ranked.positions[chosen].tolist(), self.ranked.scores[chosen].tolist()
+        placed = zip(scores, positions, self._picks_by_score(chosen), strict=True)
+        rest = [(2, score, position, pick) for score, position, pick in placed]
         for position, score in zip(added.positions.tolist(), added.scores, strict=True):
             among_best = position in by_score
             reason = self.ask.reason if among_best else "new"
@@ -216,12 +219,10 @@ class _Draft:
         scoreless += [Pick(catalogue.id_at(position), None, "new", position) for position in unsold.tolist()]
         return [pick for *_, pick in entries] + sorted(scoreless, key=lambda pick: pick.item)
 
-    def _scored(self, places: Positions, reason: str) -> list[tuple[int, float, int, Pick]]:
+    def _picks_by_score(self, places: Positions) -> list[Pick]:
         positions, scores = self.ranked.positions[places].tolist(), self.ranked.scores[places]
-        return [
-            (2, float(score), position, Pick(self._catalogue.id_at(position), score, reason, position))
-            for position, score in zip(positions, scores, strict=True)
-        ]
+        id_at, reason = self._catalogue.id_at, self.ask.reason
+        return [Pick(id_at(p), score, reason, p) for p, score in zip(positions, scores, strict=True)]
 
     def _told_new(self, *chosen: Positions) -> list[Notice]:
         wanted, have = self.ask.rules.new, 0
@@ -256,6 +257,9 @@ def _rank_new(scorer: Scorer, drafts: Sequence[_Draft], catalogue: Catalogue) ->
 
 def _forced_scores(scorer: Scorer, asks: Sequence[Ask]) -> Iterator[Scores]:
     """Yield the scores of each row's forced items."""
+    if not any(len(ask.rules.forced) for ask in asks):
+        yield from [_NO_SCORES] * len(asks)
+        return
     counts = [len(ask.rules.forced) for ask in asks]
     rows = np.repeat(np.arange(len(asks)), counts)
     forced = np.concatenate([NONE, *(ask.rules.forced for ask in asks)])
