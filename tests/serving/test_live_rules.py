@@ -53,19 +53,27 @@ def failures(server: Server, reason: str) -> float:
     return counts(server)[f"alsriaz_live_rules_failures_total{{reason={reason}}}"]
 
 
+def leads_group(pid: int) -> bool | None:
+    """Whether a process leads its process group; None where it has ended, as any may once it was looked for."""
+    try:
+        return os.getpgid(pid) == pid
+    except ProcessLookupError:
+        return None
+
+
 def poller_of(server: Server) -> int | None:
     """Return the pid of the poller: it leads a process group, and its command says what it is."""
     for pid in descendants(server.process.pid):
         with contextlib.suppress(OSError):
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if b"alsriaz.serving.live_rules" in command and os.getpgid(pid) == pid:
+            if b"alsriaz.serving.live_rules" in command and leads_group(pid):
                 return pid
     return None
 
 
 def workers_of(server: Server) -> list[int]:
     family = descendants(server.process.pid)
-    return [pid for pid in family if os.getpgid(pid) != pid and not family[pid].startswith("nginx")]
+    return [pid for pid in family if leads_group(pid) is False and not family[pid].startswith("nginx")]
 
 
 @dataclass(frozen=True)
@@ -361,3 +369,9 @@ def test_the_poller_tells_what_is_missing() -> None:
     done = subprocess.run(command, env=environ, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "live rules: ALSRIAZ_RULES_URI is not set: there are no live rules to look for.\n"
+
+
+def test_a_process_that_has_ended_leads_no_group() -> None:
+    child = subprocess.Popen(["true"])
+    child.wait()
+    assert leads_group(child.pid) is None

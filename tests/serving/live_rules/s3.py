@@ -65,7 +65,6 @@ def environment_of(port: int) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_REGION": "eu-west-1",
-        "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -89,10 +88,10 @@ def moto_s3(port: int = 0) -> Iterator[S3]:
 
 
 @contextlib.contextmanager
-def answering(respond: Respond) -> Iterator[int]:
-    """Listen, and answer each request by what `respond` writes; give the port."""
+def answering(respond: Respond, heads: list[bytes] | None = None) -> Iterator[int]:
+    """Listen, and answer each request by what `respond` writes; give the port. What was asked is added to `heads`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_answer_all, args=(listener, respond))
+        thread = threading.Thread(target=_answer_all, args=(listener, respond, [] if heads is None else heads))
         thread.start()
         try:
             yield listener.getsockname()[1]
@@ -101,11 +100,13 @@ def answering(respond: Respond) -> Iterator[int]:
             thread.join()
 
 
-def _answer_all(listener: socket.socket, respond: Respond) -> None:
+def _answer_all(listener: socket.socket, respond: Respond, heads: list[bytes]) -> None:
     with contextlib.suppress(OSError):
         while True:
             connection, _ = listener.accept()
             with connection, contextlib.suppress(OSError):
-                while b"\r\n\r\n" not in connection.recv(65536):
-                    pass
+                head = b""
+                while b"\r\n\r\n" not in head and (some := connection.recv(65536)):
+                    head += some
+                heads.append(head)
                 respond(connection)

@@ -14,6 +14,7 @@ from alsriaz.core.rules import Rules
 from alsriaz.serving.live_rules.binding import bind_whole
 from alsriaz.serving.live_rules.file_source import FileSource
 from alsriaz.serving.live_rules.folder import RulesFolder, version_of
+from alsriaz.serving.live_rules.follower import Follower, Live
 from alsriaz.serving.live_rules.poller import Poller
 from alsriaz.serving.live_rules.source import Fetched, Unusable
 from alsriaz.serving.live_rules.status import Status
@@ -105,6 +106,11 @@ def test_the_same_bytes_under_another_tag_are_the_same_version(tmp_path: Path, c
     assert os.lstat(folder / "in-force").st_ino == before
 
 
+def with_history(history: str) -> bytes:
+    """Return rules that a customer, ann, gets a list by."""
+    return b'{"include": {"customers": ["bob", {"customer": "ann", "history": %s}]}}' % history.encode()
+
+
 def too_deep() -> bytes:
     return b'{"exclude": ' + b"[" * 200_000
 
@@ -140,6 +146,30 @@ BAD: list[tuple[bytes | Unusable, str, str, str]] = [
         "exclude.items has 100001 entries, expected at most 100000.",
         "more ids than rules.json may have",
     ),
+    (
+        with_history("[" * 500 + "]" * 500),
+        "refused",
+        f"the history of 'ann' in include.customers: history[0] is {'[' * 77}...: expected an id as text.",
+        "a history that is nested",
+    ),
+    (
+        with_history('[{"item": "a", "date": [2]}]'),
+        "refused",
+        "the history of 'ann' in include.customers: history[0].date is [2], expected a day as yyyymmdd or yyyy-mm-dd.",
+        "one whose entry is nested",
+    ),
+    (
+        with_history('"a"'),
+        "refused",
+        "the history of 'ann' in include.customers: history is 'a', expected a list of purchases.",
+        "one that is no list",
+    ),
+    (
+        with_history(json.dumps(["a"] * 10_001)),
+        "refused",
+        "the history of 'ann' in include.customers: history has 10001 entries, expected at most 10000.",
+        "one that is longer than rules.json may have",
+    ),
 ]
 
 
@@ -156,6 +186,29 @@ def test_the_last_good_rules_stay_in_force_whatever_comes(
     clock[0] = 1030.0
     assert poller.poll() == Status(version_of(SECOND), 1030.0, 1030.0, 1030.0, None, {reason: 2})
     assert in_force(tmp_path) == SECOND
+
+
+def test_a_history_that_rules_json_may_have_is_good(tmp_path: Path) -> None:
+    given = [
+        with_history(history) for history in ('["a", {"item": "b", "quantity": 2, "date": 20260131}]', "[]", "null")
+    ]
+    assert [status.error for status in polls(tmp_path, *given)] == [None] * 3
+
+
+def deeper(frames: int, follower: Follower) -> Live | None:
+    return deeper(frames - 1, follower) if frames else follower.live()
+
+
+def test_what_is_in_force_can_be_read_however_deep_the_stack_of_a_worker(tmp_path: Path) -> None:
+    depths = range(700, 1000, 5)  # beyond the last of them we can't read it ourselves
+    poller = Poller(
+        Scripted(FIRST, *(with_history("[" * n + "]" * n) for n in depths)), URI, RulesFolder(tmp_path), anything
+    )
+    for _ in (FIRST, *depths):
+        status = poller.poll()
+        live = deeper(200, Follower(tmp_path))
+        assert live is not None
+        assert live.version == status.version
 
 
 def test_the_first_rules_may_be_bad_and_then_none_are_in_force(tmp_path: Path) -> None:

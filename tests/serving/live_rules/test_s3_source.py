@@ -1,11 +1,14 @@
 """Live rules from S3: a moto server that speaks its protocol, and servers that break it."""
 
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from alsriaz.serving.live_rules.__main__ import open_source
 from alsriaz.serving.live_rules.location import S3Location
 from alsriaz.serving.live_rules.s3_source import S3Source
 from alsriaz.serving.live_rules.source import REASONS, Unusable
@@ -109,6 +112,75 @@ def test_without_credentials_it_is_told_where_they_come_from(s3: S3, monkeypatch
     assert unusable(source()) == ("denied", message)
 
 
+def credentials_in(monkeypatch: pytest.MonkeyPatch, path: Path) -> Callable[[str], None]:
+    """Let credentials come from this file alone, not there yet; return what writes a key id into it."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+
+    def write(key: str) -> None:
+        path.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = x\n")
+
+    return write
+
+
+def test_credentials_that_come_later_are_found(s3: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write = credentials_in(monkeypatch, tmp_path / "credentials")
+    one = source()
+    assert unusable(one)[0] == "denied"
+    write("KEY")
+    assert one.fetch(None) is not None
+
+
+DENIALS = [
+    ("401 Unauthorized", "", "a 401"),
+    ("403 Forbidden", "", "a 403"),
+    ("400 Bad Request", "ExpiredToken", "a session that has ended"),
+    ("400 Bad Request", "InvalidToken", "a session that is none"),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "why"), DENIALS, ids=[why for *_, why in DENIALS])
+def test_credentials_that_were_changed_are_found_once_the_old_ones_are_denied(
+    status: str, code: str, why: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    body = f"<Error><Code>{code}</Code></Error>".encode() if code else b""
+    heads: list[bytes] = []
+    with answering(sends(f"HTTP/1.1 {status}\nContent-Length: {len(body)}\nConnection: close\n", body), heads) as port:
+        use(monkeypatch, environment_of(port))
+        write = credentials_in(monkeypatch, tmp_path / "credentials")
+        write("OLD")
+        one = source()
+        assert unusable(one)[0] == "denied"
+        write("NEW")
+        assert unusable(one)[0] == "denied"
+    assert [key for head in heads for key in re.findall(rb"Credential=(\w+)/", head)] == [b"OLD", b"NEW"]
+
+
+REGIONS = [
+    ({"AWS_REGION": "eu-west-3"}, b"eu-west-3", "AWS_REGION alone"),
+    ({"AWS_REGION": "eu-west-3", "AWS_DEFAULT_REGION": "eu-west-2"}, b"eu-west-3", "AWS_REGION comes first"),
+    ({"AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-west-2"}, b"eu-west-2", "an empty one counts as not set"),
+    ({"AWS_DEFAULT_REGION": "eu-west-2"}, b"eu-west-2", "what boto3 finds by itself"),
+]
+
+
+@pytest.mark.parametrize(("environ", "region", "why"), REGIONS, ids=[why for *_, why in REGIONS])
+def test_the_region_is_that_of_the_environment(
+    environ: dict[str, str], region: bytes, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads: list[bytes] = []
+    with answering(sends("HTTP/1.1 200 OK\nContent-Length: 2\nConnection: close\n", b"{}"), heads) as port:
+        monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+        use(monkeypatch, environment_of(port))
+        monkeypatch.delenv("AWS_REGION")
+        use(monkeypatch, environ)
+        assert open_source(S3Location(BUCKET, KEY), MOST, environ).fetch(None) is not None
+    (asked,) = heads
+    assert b"/%s/s3/aws4_request" % region in asked
+
+
 def test_a_server_that_is_gone_is_told_and_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
     with moto_s3() as s3:
         use(monkeypatch, s3.environment)
@@ -160,6 +232,15 @@ BROKEN: list[tuple[Callable[[socket.socket], None], str, str, str]] = [
         "unreachable",
         "S3 answers 503 (503): An error occurred (503) when calling the GetObject operation",
         "a service that is busy",
+    ),
+    *(
+        (
+            sends(f"HTTP/1.1 {status}\nLocation: https://shop.internal/\nContent-Length: 0\nConnection: close\n"),
+            "unreachable",
+            "S3 can't be asked: it redirects every request, and to no region.",
+            f"a redirect without a region, {status}",
+        )
+        for status in ("301 Moved Permanently", "302 Found", "307 Temporary Redirect")
     ),
     (sends("HTTP/1.1 403 Forbidden\nContent-Length: 0\n"), "denied", "S3 denies it (403): allow s3:GetObject", "a 403"),
     (sends("HTTP/1.1 404 Not Found\nContent-Length: 0\n"), "missing", "There is no such object.", "a bare 404"),

@@ -7,6 +7,7 @@ import os
 import random
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from alsriaz.core.artifact import open_model
@@ -25,13 +26,13 @@ from alsriaz.serving.settings import Settings, read_settings
 _JITTER = 0.1  # of the interval, either way: the containers of an endpoint don't ask all at once
 
 
-def open_source(location: Location, most_bytes: int) -> Source:
-    """Return the source at a location."""
+def open_source(location: Location, most_bytes: int, environ: Mapping[str, str]) -> Source:
+    """Return the source at a location; `environ` may name a region in AWS_REGION, which boto3 itself overlooks."""
     if isinstance(location, FileLocation):
         return FileSource(location.path, most_bytes)
     from alsriaz.serving.live_rules.s3_source import S3Source  # boto3 takes 60 MB and a second: not for a file
 
-    return S3Source(location, most_bytes)
+    return S3Source(location, most_bytes, region=environ.get("AWS_REGION") or None)
 
 
 def check_for(settings: Settings, layout: Layout) -> Check:
@@ -54,7 +55,7 @@ def main() -> int:
         configure_log(settings.log_level)
         if settings.rules is None:
             raise SpecError("ALSRIAZ_RULES_URI is not set: there are no live rules to look for.")
-        source = open_source(settings.rules, settings.rules_max_bytes)
+        source = open_source(settings.rules, settings.rules_max_bytes, os.environ)
         check = check_for(settings, Layout.from_environment())
     except CallerError as error:
         print(f"live rules: {error}", file=sys.stderr)

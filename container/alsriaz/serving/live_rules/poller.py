@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from alsriaz.core.errors import RuleError, SpecError
+from alsriaz.core.dates import Day
+from alsriaz.core.errors import RequestError, RuleError, SpecError
+from alsriaz.core.history import parse_history
 from alsriaz.core.json_file import read_object
 from alsriaz.core.rules import Rules, parse_standing_rules
 from alsriaz.core.setting import shown
@@ -22,6 +24,7 @@ Check = Callable[[Rules], object]
 
 _LOG = logging.getLogger("alsriaz.live_rules")
 _REMIND_SECONDS = 600.0
+_MOST_HISTORY = 10_000  # as in rules.json
 
 
 class Poller:
@@ -88,7 +91,9 @@ class Poller:
 
     def _wrong_with(self, staged: Path) -> Unusable | None:
         try:
-            self._check(parse_standing_rules(read_object(staged)))
+            rules = parse_standing_rules(read_object(staged))
+            _check_histories(rules)
+            self._check(rules)
         except SpecError as error:
             return Unusable("malformed", str(error))
         except RuleError as error:
@@ -116,3 +121,19 @@ class Poller:
         if self._status.version is None:
             return "None were in force yet: the model's standing rules hold alone."
         return f"The last good ones, {self._status.version}, stay in force."
+
+
+def _check_histories(rules: Rules) -> None:
+    """Raise RuleError where a history can't be read, though none has an effect here.
+
+    It is all that rules leave as it came. Nested deeply, it could be read by us and yet not by a worker, whose stack is
+    deeper.
+    """
+    for guest in rules.include_customers:
+        if guest.history is None:
+            continue
+        try:
+            parse_history(guest.history, Day(0), _MOST_HISTORY)
+        except RequestError as error:
+            message = f"the history of {shown(guest.customer)} in include.customers: {error}"
+            raise RuleError("include.customers", message) from None

@@ -1,8 +1,8 @@
 """Live rules from an object of S3: the one module that knows boto3, and only the poller's process loads it.
 
-Region, endpoint and credentials come from where AWS's own tools find them: the environment, or the role of the
-container. Reading needs s3:GetObject. Source: S3 API Reference, GetObject, on If-None-Match and on what is answered
-for an object that is not there.
+Endpoint and credentials come from where AWS's own tools find them: the environment, or the role of the container; so
+does a region that is not given. Reading needs s3:GetObject. Source: S3 API Reference, GetObject, on If-None-Match and
+on what is answered for an object that is not there.
 """
 
 import signal
@@ -35,8 +35,10 @@ _MISSING = {"NoSuchBucket": "There is no such bucket.", "NoSuchKey": "There is n
 class S3Source:
     """An object of S3, asked for by its ETag: what has not changed is not sent."""
 
-    def __init__(self, location: S3Location, most_bytes: int, seconds: float = _WHOLE_SECONDS) -> None:
-        """Take the object, the most bytes that it may have, and how long reading it may take in all.
+    def __init__(
+        self, location: S3Location, most_bytes: int, seconds: float = _WHOLE_SECONDS, *, region: str | None = None
+    ) -> None:
+        """Take the object, the most bytes that it may have, how long reading it may take in all, and the region.
 
         Only the main thread can use it: the time is kept by a signal, which also ends what no timeout of a socket
         does, a server that sends byte after byte.
@@ -44,6 +46,7 @@ class S3Source:
         self._location = location
         self._most_bytes = most_bytes
         self._seconds = seconds
+        self._region = region
         self._client: Any = None
 
     def fetch(self, known: str | None) -> Fetched | None:
@@ -52,6 +55,14 @@ class S3Source:
         Raises:
             Unusable: it can't be had, is too large, or came incomplete.
         """
+        try:
+            return self._asked(known)
+        except Unusable as error:
+            if error.reason == "denied":
+                self._client = None  # it keeps the credentials, or the lack of them, that it was made with
+            raise
+
+    def _asked(self, known: str | None) -> Fetched | None:
         try:
             with _at_most(self._seconds):
                 return self._fetched(known)
@@ -69,12 +80,14 @@ class S3Source:
             ) from None
         except (IncompleteReadError, FlexibleChecksumError) as error:
             raise Unusable("changed", f"The object came incomplete or damaged: {error}.") from None
+        except RecursionError:  # botocore follows a redirect to no region by asking for the region, which is redirected
+            raise Unusable("unreachable", "S3 can't be asked: it redirects every request, and to no region.") from None
         except (BotoCoreError, OSError, ValueError) as error:  # ValueError: an endpoint or a region that is no name
             raise Unusable("unreachable", f"S3 can't be asked: {_one_line(error)}.") from None
 
     def _fetched(self, known: str | None) -> Fetched:
         if self._client is None:
-            self._client = boto3.session.Session().client("s3", config=_CONFIG)
+            self._client = boto3.session.Session(region_name=self._region).client("s3", config=_CONFIG)
         asked = {"Bucket": self._location.bucket, "Key": self._location.key}
         answer = self._client.get_object(**asked, **({} if known is None else {"IfNoneMatch": known}))
         with closing(answer["Body"]) as body:
