@@ -97,6 +97,27 @@ def test_a_quote_that_never_closes_costs_its_row(tmp_path: Path) -> None:
     ]
 
 
+CUPS = "".join(f"{n},Cup,KITCHEN\n" for n in range(30, 60))
+IDS = [str(n) for n in range(30, 60)]
+OVER_LINES = [
+    ('1,"Mug, large\nfor coffee, 300 ml\nmade in Poland, by hand",K\n' + CUPS, ["1", *IDS], "lines of two cells"),
+    ('1,"Cake:\nflour, sugar, salt\neggs, milk, tea\nkeep cool",K\n' + CUPS, ["1", *IDS], "lines like rows"),
+    (CUPS + '1,"Cake:\r\nflour, sugar, salt\r\neggs, ""milk"", tea",K', [*IDS, "1"], "no line end at the end"),
+    ('1,"torn,K\n2,a,K\n3,b,K\n4,"c",K\n' + CUPS, ["2", "3", "4", *IDS], "closed where another value opens"),
+    (CUPS + '1,"torn,K\n2,a,K\n', [*IDS, "2"], "never closed"),
+]
+
+
+@pytest.mark.parametrize("latin1", [False, True], ids=["UTF-8", "Latin-1"])
+@pytest.mark.parametrize(("rows", "ids"), [row[:2] for row in OVER_LINES], ids=[row[-1] for row in OVER_LINES])
+def test_a_value_of_several_lines_is_one_where_its_quotes_are_right(
+    tmp_path: Path, rows: str, ids: list[str], latin1: bool
+) -> None:
+    text = "id,description,department\n" + rows
+    given = read(written(tmp_path, text.replace("K\n", "é\n").encode("latin-1") if latin1 else text))
+    assert given.ids == ids
+
+
 KINDS: list[tuple[list[str], list[Value], str]] = [
     (["1", "2.5", "-3", ".5", "1e3"], [1.0, 2.5, -3.0, 0.5, 1000.0], "numbers"),
     (["1", "", "2"], [1.0, None, 2.0], "numbers with a gap"),
@@ -125,6 +146,9 @@ DAY = datetime.date(2010, 12, 1)
 TYPED: list[tuple[Any, list[Value], str]] = [
     (pa.array([7, None]), [7.0, None], "whole numbers"),
     (pa.array([2.5, float("nan")]), [2.5, None], "floats"),
+    (pa.array([2.99, 0.1], pa.float32()), [2.99, 0.1], "small floats are what they were written as"),
+    (pa.array([2.5, float("inf")]), [2.5, None], "no finite number, and the others stay numbers"),
+    (pa.array([float("-inf"), 1.0], pa.float32()), [None, 1.0], "the same below 0, and of small floats"),
     (pa.array([None, None], pa.float64()), [None, None], "numbers, but none is there"),
     (pa.array([2**53 - 1, 1]), [2.0**53 - 1, 1.0], "large numbers"),
     (pa.array([2**53, 1]), ["9007199254740992", "1"], "too large for float64 to tell them apart"),

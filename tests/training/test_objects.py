@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from alsriaz.core.errors import DataError
 from alsriaz.core.spec import parse_spec
+from alsriaz.training.item_rows import items_kind
 from alsriaz.training.objects import one_table, sales_kind
 
 BOM = b"\xef\xbb\xbf"
@@ -119,6 +120,66 @@ def test_columns_known_by_number_have_no_header_to_look_for() -> None:
     objects = [A, b"who,what,many,when\n" + B, A, H]
     numbers = {"customer": 1, "item": 2, "quantity": 3, "date": 4}
     assert joined(*objects, columns=numbers) == b"".join(objects)
+
+
+SKU = b"sku,brand,type\n"
+ITEMS: list[tuple[list[bytes], bytes, str]] = [
+    ([SKU + b"1,a,b\n", SKU + b"2,c,d\n"], SKU + b"1,a,b\n2,c,d\n", "later headers go"),
+    ([SKU + b"fig,a,b", SKU + b"2,c,d\n"], SKU + b"fig,a,b\n2,c,d\n", "a row without a digit or a line end is parted"),
+    ([SKU + b"fig,a,b", BOM + SKU + b"2,c,d\n"], SKU + b"fig,a,b\n2,c,d\n", "the same before a byte order mark"),
+    ([SKU + b'"a, b","c",d', SKU], SKU + b'"a, b","c",d\n', "the same with a quoted delimiter"),
+    ([SKU + b"1,a,", SKU + b"2,c,d\n"], SKU + b"1,a,\n2,c,d\n", "with a digit it may end with a gap"),
+    ([SKU + b"fig,a", SKU], SKU + b"fig,a" + SKU, "too few cells are no row"),
+    (
+        [SKU + b'fig,a,"as ' + SKU + b'"\n'],
+        SKU + b'fig,a,"as ' + SKU + b'"\n',
+        "the header's words in a value of two lines",
+    ),
+    ([SKU + b"fig,product,item\nsku\n"], SKU + b"fig,product,item\nsku\n", "names of an id elsewhere, or alone"),
+    ([SKU + b"fig,brand,type\n"], SKU + b"fig,brand,type\n", "some of the header's names"),
+    ([SKU + b"\n1,a,b\n"], SKU + b"\n1,a,b\n", "an empty line"),
+]
+
+
+def joined_items(*objects: bytes, **spec: Any) -> bytes:
+    return b"".join(one_table(io.BytesIO(b"".join(objects)), items_kind(parse_spec(spec), "items_0"), "items_0"))
+
+
+@pytest.mark.parametrize(("objects", "table", "why"), ITEMS, ids=[why for *_, why in ITEMS])
+def test_tables_of_items_end_to_end_are_one_again(objects: list[bytes], table: bytes, why: str) -> None:
+    assert joined_items(*objects) == table
+
+
+OTHER_HEADERS: list[tuple[bytes, bytes, dict[str, Any], str]] = [
+    (SKU, b"sku,type,brand", {}, "the same names in another order"),
+    (SKU, b"brand,type,sku", {}, "the id elsewhere"),
+    (SKU, b"Brand 2,SKU,Type,brand", {}, "more names, one with a digit"),
+    (SKU, b"Sku,Brand,Type", {}, "another spelling"),
+    (SKU, b"item_id,name,price", {}, "another name of the id in its place"),
+    (SKU, b"id,maker", {}, "fewer columns"),
+    (SKU, b'"sku","type","brand"', {}, "quoted names"),
+    (b"brand,sku\n", b"type,sku", {}, "the id's place is not the first"),
+    (b"Artikel,brand\n", b"artikel,type", {"columns": {"item": "Artikel"}}, "an id's name that the settings tell"),
+    (b"sku;brand\n", b"brand;sku", {}, "semicolons"),
+    (SKU, b"a,sku,brand,type", {}, "a header that ends with the first one"),
+    (b"sku,brand\n", b"type,sku,brand", {}, "the same, with as many cells before as the first one has"),
+]
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "spec"), [row[:3] for row in OTHER_HEADERS], ids=[row[-1] for row in OTHER_HEADERS]
+)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_tables_of_items_with_other_headers_are_refused(
+    first: bytes, later: bytes, spec: dict[str, Any], line_end: str
+) -> None:
+    table = (first + b"x1\n" + later + b"\nx2\n").replace(b"\n", line_end.encode())
+    with pytest.raises(DataError) as caught:
+        joined_items(table, **spec)
+    told, header = later.decode(), first.decode().strip()
+    assert f"items_0: a later object begins with another header, '{told}', than the first, '{header}'. " in str(
+        caught.value
+    )
 
 
 CELLS = st.text(st.sampled_from("abc1é \ufeff"), max_size=3)

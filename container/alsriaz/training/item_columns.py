@@ -9,7 +9,7 @@ from alsriaz.core.attributes import MOST_COLUMNS, MOST_NAME_CHARACTERS
 from alsriaz.core.errors import DataError
 from alsriaz.core.plain_number import parse_number
 from alsriaz.core.setting import shown
-from alsriaz.training.sales.columns import item_id_places, listed, offered
+from alsriaz.training.sales.columns import item_id_places, listed, may_be_item_id, offered, plain
 
 DESCRIPTION: Final = "description"
 MOST_GIVEN: Final = MOST_COLUMNS - 1  # the sales files may add the description
@@ -21,6 +21,20 @@ _EXACT: Final = float(1 << 53)  # whole numbers up to it are exact in float64
 def is_header(names: Sequence[str], wanted: str | int | None) -> bool:
     """Return whether these can be the names of a table of items: an id and something else."""
     return len(names) > 1 and bool(item_id_places(names, wanted))
+
+
+def is_later_header(cells: Sequence[str], names: Sequence[str], wanted: str | int | None) -> bool:
+    """Return whether a row below a header is one too, and another: of all its names, or with a name for an id.
+
+    Args:
+        cells: the row.
+        names: the header's names, in the file's order.
+        wanted: as for `find_id`.
+    """
+    if len(cells) < 2 or not may_be_item_id(cells, wanted):
+        return False
+    place = item_id_places(names, wanted)[0]
+    return may_be_item_id(cells[place : place + 1], wanted) or set(map(plain, names)) <= set(map(plain, cells))
 
 
 def find_id(names: Sequence[str], wanted: str | int | None, file: str) -> int:

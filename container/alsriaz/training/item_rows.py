@@ -1,5 +1,7 @@
 """One file of the table of items: read as sales files are, its values as codes that stand for texts of this file."""
 
+import csv
+from collections import deque
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
@@ -10,11 +12,12 @@ import numpy as np
 
 from alsriaz.core.errors import DataError
 from alsriaz.core.setting import shown
-from alsriaz.training.item_columns import find_id, is_header
+from alsriaz.training.item_columns import find_id, is_header, is_later_header
 from alsriaz.training.objects import TableKind
 from alsriaz.training.sales.batches import Numbers
 from alsriaz.training.sales.columns import offered
 from alsriaz.training.sales.csv_rows import CsvRows
+from alsriaz.training.sales.lines import LineGuard, open_bytes
 from alsriaz.training.sales.parquet_rows import is_number, open_parquet, parquet_batches, told_texts
 from alsriaz.training.sales.reading import FileReader, Progress
 from alsriaz.training.sales.refusals import Refusals, RejectedRow
@@ -115,6 +118,23 @@ class ItemReader(FileReader[ItemRows]):
             rows.add(numbers, [batch.column(str(place)) for place in range(len(self._names))])
         return rows
 
+    def _right_by_lines(self, lines: ItemRows, whole: ItemRows, layout: Layout, latin1: bool) -> bool:
+        """Return True for that line by line, where quotes are wrong: any text is an id, so all lines make sense."""
+        if not super()._right_by_lines(lines, whole, layout, latin1):
+            return False
+        torn = lines.refusals.counts["shape"] > whole.refusals.counts["shape"]
+        return not torn or not self._all_quotes_close(layout, latin1)
+
+    def _all_quotes_close(self, layout: Layout, latin1: bool) -> bool:
+        """Return whether each quote that closes a value ends it: one that opened by mistake closes where one opens."""
+        with closing(LineGuard(open_bytes(self._path), latin1=latin1)) as guard:
+            lines = (line.decode() for piece in iter(guard.read, b"") for line in piece.splitlines(keepends=True))
+            try:
+                deque(csv.reader(lines, delimiter=layout.delimiter, strict=True), maxlen=0)
+            except csv.Error:
+                return False
+        return True
+
     def _from_parquet(self) -> ItemRows:
         with closing(open_parquet(self._path, self._name)) as parquet:
             schema = parquet.schema_arrow
@@ -125,14 +145,18 @@ class ItemReader(FileReader[ItemRows]):
             for batch in self._told(parquet_batches(parquet, schema.names, self._name), rows):
                 numbers = np.arange(first, first + batch.num_rows, dtype=np.uint32)
                 columns = zip(schema.names, batch.columns, strict=True)
-                rows.add(numbers, [told_texts(column, shown(name), self._name) for name, column in columns])
+                texts = [told_texts(column, shown(name), self._name, finite=True) for name, column in columns]
+                rows.add(numbers, texts)
                 first += batch.num_rows
         return rows
 
 
 def items_kind(spec: SalesSpec, name: str) -> TableKind:
-    """Return the kind of the table of items; a row of it may look like a header, so that none but the first is told."""
-    return TableKind(lambda beginning: _find_layout(beginning, spec.columns.get("item"), name), None)
+    """Return the kind of the table of items; `spec` and `name` are as for `sales_kind`."""
+    wanted = spec.columns.get("item")
+    return TableKind(
+        lambda beginning: _find_layout(beginning, wanted, name), partial(is_later_header, wanted=wanted), digits=False
+    )
 
 
 def _find_layout(beginning: str, wanted: str | int | None, name: str) -> Layout:

@@ -44,8 +44,8 @@ def item_table(
 ) -> ItemTable | None:
     """Return what is known of the items beyond their sales, or None where nothing is.
 
-    The table's items that were never sold get the positions after those of `pairs`. Items that have sales, but none in
-    the window, or none that the spec's filters accept, are not among them.
+    The table's items that were never sold get the positions after those of `pairs`. Items that are in the sales files,
+    but in no row of the window, or in none that is accepted, are not among them.
 
     Args:
         pairs: the window's pairs, whose items the model has.

@@ -23,16 +23,23 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 class TableKind(NamedTuple):
-    """What a table is about: how its columns are found, and which names make a header; None where none tells."""
+    """What a table is about: what its columns and its rows are told by.
+
+    Attributes:
+        find_layout: how to read a table that begins so.
+        is_header: whether the cells of a later line make another header than the names of the first.
+        digits: True where each row has a digit, so that a line without one is none.
+    """
 
     find_layout: Callable[[str], Layout]
-    is_header: Callable[[Sequence[str]], bool] | None
+    is_header: Callable[[Sequence[str], Sequence[str]], bool]
+    digits: bool
 
 
 def sales_kind(spec: SalesSpec, name: str) -> TableKind:
     """Return the kind of sales; `spec` says what isn't to be detected, `name` what errors call the table."""
 
-    def is_header(names: Sequence[str]) -> bool:
+    def is_header(names: Sequence[str], _first: Sequence[str]) -> bool:
         if any(isinstance(column, int) for column in spec.columns.values()):
             return False  # columns are known by number: any line has them
         try:
@@ -41,7 +48,7 @@ def sales_kind(spec: SalesSpec, name: str) -> TableKind:
             return False
         return True
 
-    return TableKind(lambda beginning: find_layout(beginning, spec, name), is_header)
+    return TableKind(lambda beginning: find_layout(beginning, spec, name), is_header, digits=True)
 
 
 def one_table(source: BinaryIO, kind: TableKind, name: str) -> Iterator[bytes]:
@@ -125,30 +132,48 @@ class _Cleaner:
             newline = kept.rfind(b"\n")
             row = bytes(kept[max(newline, kept.rfind(b"\r", newline + 1)) + 1 :])
             before = row.removesuffix(BOM)
-            if not line_end or (before and not _DIGIT.search(before)):
+            if not line_end or (before and not self._is_row(before)):
                 kept += self._header + after  # no header, but a part of a row, or of another header
                 continue
             del kept[len(kept) - len(row) + len(before) :]
             kept += after if before else after[line_end.end() :]
         return bytes(kept)
 
+    def _is_row(self, before: bytes) -> bool:
+        """Return whether what stands before a header is a whole row, and not the beginning of another header.
+
+        A row of items may have no digit: then it has the header's number of cells, closed quotes, and a last cell.
+        """
+        if _DIGIT.search(before):
+            return True
+        if self._kind.digits or before.count(b'"') % 2:
+            return False
+        cells = self._cells(before.decode("utf-8", "replace"))
+        return len(cells) == len(self._layout.names) and bool(cells[-1].strip())
+
     def _refuse_other_headers(self, lines: bytes) -> None:
-        """Raise a DataError where a line is a header: every row of sales has a digit, in its quantity and its date."""
-        if self._kind.is_header is None:
-            return
-        digits = lines.translate(None, _NEITHER_DIGIT_NOR_LINE_END).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if not digits.startswith(b"\n") and b"\n\n" not in digits:
-            return
-        for line in _LINE_WITHOUT_DIGIT.findall(lines):
+        """Raise a DataError where a line is a header."""
+        for line in self._may_be_headers(lines):
             text = line.decode("utf-8", "replace")
-            if self._kind.is_header(self._cells(text)):
+            if self._kind.is_header(self._cells(text), self._layout.names):
                 raise DataError(
                     f"{self._name}: a later object begins with another header, {shown(text, 160)}, than the first, "
                     f"{shown(self._header.decode('utf-8', 'replace'), 160) if self._header else 'which has none'}. "
                     "Pipe mode joins the objects of a channel: give all the same header, or use File mode"
                 )
 
+    def _may_be_headers(self, lines: bytes) -> list[bytes]:
+        """Return the lines to look at: of sales those without a digit, as each row has some in quantity and date."""
+        if not self._kind.digits:
+            return lines.splitlines()
+        digits = lines.translate(None, _NEITHER_DIGIT_NOR_LINE_END).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if not digits.startswith(b"\n") and b"\n\n" not in digits:
+            return []
+        return _LINE_WITHOUT_DIGIT.findall(lines)
+
     def _cells(self, line: str) -> list[str]:
+        if '"' not in line:
+            return line.split(self._layout.delimiter)
         try:
             return next(csv.reader([line], delimiter=self._layout.delimiter), [])
         except csv.Error:

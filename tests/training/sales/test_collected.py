@@ -108,12 +108,31 @@ def test_filters_refuse_and_count(settings: dict[str, Any], counts: dict[str, in
     assert len(purchases.customers) == left and refusals.bad == 0
 
 
-def test_items_without_a_row_left_are_told() -> None:
-    purchases, _ = finished(FILTERED, max_quantity=500, min_item_customers=2, exclude_items=["POST"])
-    assert purchases.item_ids == ["A"]
-    assert purchases.refused_items == {"POST", "B", "C"}
-    purchases, _ = finished([*FILTERED, ("9", "Z", "-1", D)])
-    assert purchases.refused_items == frozenset(), "a return is no sale that a filter refused"
+FILTERS = {"max_quantity": 500, "min_item_customers": 2, "exclude_items": ["POST"]}
+REFUSED_ITEMS: list[tuple[list[Row], dict[str, Any], set[str], str]] = [
+    (FILTERED, {}, set(), "all have a row"),
+    (FILTERED, FILTERS, {"POST", "B", "C"}, "the spec's filters"),
+    ([("1", "A", "1", D), ("", "Z", "1", D)], {}, {"Z"}, "sold, but nobody knows to whom"),
+    ([("1", "A", "1", D), ("1", "Z", "-1", D)], {}, {"Z"}, "returned: it was sold before"),
+    ([("1", "A", "1", D), ("1", "Z", "-1", D)], {"returns": "net"}, set(), "a netted return is a row"),
+    ([("1", "A", "1", D), ("1", "Z", "six", D)], {}, {"Z"}, "no quantity"),
+    ([("1", "A", "1", D), ("1", "Z", "1", "never")], {}, {"Z"}, "no date"),
+    ([("1", "A", "1", D), ("", "A", "1", D), ("1", "", "1", D)], {}, set(), "one row of several, and no item"),
+    ([("1", "7.0", "1", D), ("", "8.0", "1", D)], {}, {"8"}, "spelled as ids are decided"),
+]
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "items"), [row[:3] for row in REFUSED_ITEMS], ids=[row[-1] for row in REFUSED_ITEMS]
+)
+def test_items_without_a_row_left_are_told(rows: list[Row], settings: dict[str, Any], items: set[str]) -> None:
+    purchases, _ = finished(rows, max_bad_rows=1, **settings)
+    assert purchases.refused_items == items
+
+
+def test_an_item_whose_rows_one_file_refuses_and_another_has_is_no_refused_one() -> None:
+    purchases, _ = finished([("", "A", "1", D), ("", "B", "1", D)], [("1", "A", "1", D)])
+    assert purchases.item_ids == ["A"] and purchases.refused_items == {"B"}
 
 
 def test_excluded_items_are_spelled_as_in_the_purchases() -> None:

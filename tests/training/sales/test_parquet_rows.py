@@ -1,8 +1,10 @@
 import datetime
+import math
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -23,7 +25,9 @@ TEXTS = [
     (pa.array([2**64 - 1], pa.uint64()), ["18446744073709551615"], "large whole numbers"),
     (pa.array([17850.0, None, float("nan"), 0.5, -1.0]), ["17850", "", "", "0.5", "-1"], "floats"),
     (pa.array([1e15, 123456789012345678.0]), ["1000000000000000", "1.2345678901234568e+17"], "large floats"),
-    (pa.array([17850.0, 0.5], pa.float32()), ["17850", "0.5"], "small floats"),
+    (pa.array([17850.0, 2.99, 1e20], pa.float32()), ["17850", "2.99", "1e+20"], "small floats have no false digits"),
+    (pa.array(np.array([2048, 0.1], np.float16)), ["2048", "0.099975586"], "the smallest floats"),
+    (pa.array([math.inf, -math.inf, 1.0]), ["inf", "-inf", "1"], "no finite number: for who reads it to refuse"),
     (pa.array([Decimal("17850"), None]), ["17850", ""], "decimals"),
     (pa.array([Decimal("17850.00"), Decimal("1.50")]), ["17850", "1.50"], "decimals with a fraction"),
     (pa.array([MOMENT.date(), None]), ["2010-12-01", ""], "days"),
@@ -42,6 +46,20 @@ TEXTS = [
 def test_a_typed_column_becomes_texts(column: Any, texts: list[str]) -> None:
     assert as_texts(column).to_pylist() == texts
     assert as_texts(column.slice(1)).to_pylist() == texts[1:]
+
+
+FINITE = [
+    (pa.array([math.inf, -math.inf, math.nan, None, 0.5]), ["", "", "", "", "0.5"], "float64"),
+    (pa.array([math.inf, 2.99], pa.float32()), ["", "2.99"], "float32"),
+    (pa.array(np.array([-np.inf, 0.5], np.float16)), ["", "0.5"], "float16"),
+    (pa.array([math.inf, 7.0]).dictionary_encode(), ["", "7"], "categories"),
+    (pa.array(["inf", "7"]), ["inf", "7"], "text is no number"),
+]
+
+
+@pytest.mark.parametrize(("column", "texts"), [row[:2] for row in FINITE], ids=[row[-1] for row in FINITE])
+def test_what_is_infinite_may_count_as_missing(column: Any, texts: list[str]) -> None:
+    assert as_texts(column, finite=True).to_pylist() == texts
 
 
 def written(folder: Path, row_group_size: int = 1 << 20, **columns: Any) -> Path:

@@ -105,12 +105,11 @@ class Collected:
             kept &= ~refused
         if not kept.any():
             self.refusals.refuse_nothing_left()
-        refused_items: frozenset[str] = frozenset()
         if not kept.all():
-            refused_items = _without_rows(rows, kept)
             customers, items, quantities, day_codes = (a[kept] for a in (customers, items, quantities, day_codes))
         customer_ids, customers = _ordered(rows.customer_texts, customers)
         item_ids, items = _ordered(rows.item_texts, items)
+        refused_items = frozenset(rows.item_texts).difference(item_ids)
         return Purchases(
             customer_ids,
             item_ids,
@@ -151,7 +150,7 @@ class Collected:
 
 @dataclass
 class _Rows:
-    """Kept rows in reading order: codes, and the ids that they stand for."""
+    """Kept rows in reading order: codes, and the ids that they stand for, those of refused rows included."""
 
     customers: Codes
     items: Codes
@@ -160,12 +159,6 @@ class _Rows:
     numbers: Numbers
     customer_texts: list[str]
     item_texts: list[str]
-
-
-def _without_rows(rows: _Rows, kept: Mask) -> frozenset[str]:
-    """Return the items that have rows, but none that is kept."""
-    had, has = (np.bincount(items, minlength=len(rows.item_texts)) > 0 for items in (rows.items, rows.items[kept]))
-    return frozenset(rows.item_texts[code] for code in np.flatnonzero(had & ~has).tolist())
 
 
 def _joined(chunks: list[NDArray[Any]]) -> NDArray[Any]:

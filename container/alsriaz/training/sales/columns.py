@@ -71,6 +71,7 @@ _OWN_ID: Final = "id"
 """In a table of items, and of nothing else, this is the item's id."""
 _BARE: Final = ("item", "product", "article")
 """Beside an id these are names: `product` next to `product_id`."""
+_ITEM_IDS: Final = frozenset({*ALIASES["item"], _OWN_ID})
 _OFFERED: Final = 5
 _IGNORED: Final = str.maketrans("", "", " _-.\t\r\n")
 
@@ -131,6 +132,12 @@ def item_id_places(names: Sequence[str], wanted: str | int | None) -> list[int]:
     places = [place for place, name in enumerate(names) if plain(name) in ALIASES["item"]]
     places = [place for place in places if plain(names[place]) not in _BARE] or places
     return places or [place for place, name in enumerate(names) if plain(name) == _OWN_ID]
+
+
+def may_be_item_id(names: Sequence[str], wanted: str | int | None) -> bool:
+    """Return whether one of these could by itself be the name of the item's id, as `item_id_places` has it."""
+    known = {plain(name) for name in names}
+    return not known.isdisjoint(_ITEM_IDS) or (isinstance(wanted, str) and plain(wanted) in known)
 
 
 def listed(names: Sequence[str]) -> str:

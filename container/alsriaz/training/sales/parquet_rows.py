@@ -76,20 +76,21 @@ def parquet_batches(parquet: Any, names: list[str], file: str) -> Iterator[Any]:
         raise DataError(f"{file} is damaged: {error}") from error
 
 
-def told_texts(column: Any, name: str, file: str) -> Any:
+def told_texts(column: Any, name: str, file: str, *, finite: bool = False) -> Any:
     """Return `as_texts` of a column; DataError where it is of a kind that has no text."""
     try:
-        return as_texts(column)
+        return as_texts(column, finite=finite)
     except pa.ArrowException as error:
         raise DataError(
             f"{file}: the column {name} is of type {column.type}: expected text in UTF-8, numbers or dates ({error})"
         ) from error
 
 
-def as_texts(column: Any) -> Any:
-    """Return an Arrow array of any plain type as strings; null and NaN become empty.
+def as_texts(column: Any, *, finite: bool = False) -> Any:
+    """Return an Arrow array of any plain type as strings; null and NaN become empty, `finite` the infinite too.
 
-    Whole numbers have no ``.0``, whatever type holds them. A time with a time zone is told in that zone.
+    Whole numbers have no ``.0``, whatever type holds them; a fraction has the digits that its own type needs. A time
+    with a time zone is told in that zone.
     """
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -97,17 +98,21 @@ def as_texts(column: Any) -> Any:
         kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         column = column.cast(pa.large_string()).cast(pa.large_binary())  # and back: that checks that it is UTF-8
-    texts = _float_texts(column.cast(pa.float64())) if pa.types.is_floating(kind) else column.cast(pa.string())
+    texts = _float_texts(column, finite) if pa.types.is_floating(kind) else column.cast(pa.string())
     if pa.types.is_decimal(kind):
         texts = pc.replace_substring_regex(texts, r"\.0+$", "")
     return pc.fill_null(texts, "")
 
 
-def _float_texts(column: Any) -> Any:
-    whole = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), _WHOLE_FLOATS))
-    digits = pc.if_else(whole, column, 0.0).cast(pa.int64()).cast(pa.string())
+def _float_texts(column: Any, finite: bool) -> Any:
+    if pa.types.is_float16(column.type):
+        column = column.cast(pa.float32())  # in which Arrow writes fewer digits
+    wide = column.cast(pa.float64())
+    whole = pc.and_(pc.equal(pc.floor(wide), wide), pc.less(pc.abs(wide), _WHOLE_FLOATS))
+    digits = pc.if_else(whole, wide, 0.0).cast(pa.int64()).cast(pa.string())
     texts = pc.if_else(whole, digits, column.cast(pa.string()))
-    return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.string()), texts)
+    missing = pc.invert(pc.is_finite(wide)) if finite else pc.is_nan(wide)
+    return pc.if_else(missing, pa.scalar(None, pa.string()), texts)
 
 
 def _is_told(schema: Any, place: int) -> bool:

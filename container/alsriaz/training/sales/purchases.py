@@ -18,7 +18,7 @@ class Purchases:
         quantities: shape (n,), finite. Positive; where returns are netted, a return row has 0 or less.
         days: shape (n,), days since 1970-01-01.
         descriptions: what the sales call each of `item_ids`, empty where nothing; None where they say it of none.
-        refused_items: items that are in the files, but all of whose rows the spec's own filters refused.
+        refused_items: items that are in the files, but all of whose rows were refused, for whatever reason.
     """
 
     customer_ids: list[str]

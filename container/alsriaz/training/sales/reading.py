@@ -124,8 +124,8 @@ class FileReader(ABC, Generic[R]):
     def _read_csv(self, *, latin1: bool) -> R:
         """Read a CSV file by RFC 4180 and, where values seem to hold line ends, line by line too.
 
-        A quote that opened by mistake swallows rows. So the reading with more rows that make sense is right; equal
-        numbers speak for RFC 4180.
+        A quote that opened by mistake swallows rows. So the reading with more rows that make sense is right, unless a
+        subclass knows better; equal numbers speak for RFC 4180.
         """
         with closing(LineGuard(open_bytes(self._path), latin1=latin1)) as guard:
             layout = self._layout(guard.read().decode())
@@ -134,7 +134,11 @@ class FileReader(ABC, Generic[R]):
             return whole
         self._progress(f"{self._name} has quoted values that go beyond a line: reading it line by line too")
         lines = self._by_lines(layout, latin1)
-        return whole if whole and whole.readable >= lines.readable else lines
+        return whole if whole and not self._right_by_lines(lines, whole, layout, latin1) else lines
+
+    def _right_by_lines(self, lines: R, whole: R, layout: Layout, latin1: bool) -> bool:
+        """Return which of two readings of a file is right: True for that line by line, False for that by RFC 4180."""
+        return lines.readable > whole.readable
 
     def _by_quotes(self, layout: Layout, latin1: bool) -> tuple[R | None, bool]:
         """Return the rows, or None where that fails, and whether there were more lines than records."""
