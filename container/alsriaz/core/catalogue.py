@@ -62,6 +62,8 @@ class Catalogue:
 
     def positions_of(self, outside_ids: Iterable[str]) -> Positions:
         """Return the extended positions of those ids that are known, in the given order."""
+        if not len(self.unsold):
+            return self.ids.positions_of(outside_ids)
         found = (self.position_of(outside_id) for outside_id in outside_ids)
         return np.array([position for position in found if position is not None], dtype=np.int64)
 

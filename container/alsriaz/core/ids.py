@@ -85,16 +85,17 @@ class IdTable:
         """Return the position of an id, or None where the model doesn't know it."""
         if not self._length:
             return None
-        wanted = outside_id.encode()
+        wanted, offsets = outside_id.encode(), self._offsets
         begin = max(0, bisect.bisect_right(self._signposts, wanted) - 1) * self._step
         end = min(begin + self._step, self._length)
-        first, last = self._offsets[begin], self._offsets[end]
+        first, last = offsets[begin], offsets[end]
         if last - first <= _READ_THROUGH:
             place = self._text[first:last].tobytes().find(wanted)
             if place < 0:
                 return None
-            found = bisect.bisect_left(self._offsets, first + place, begin, end - 1)
-            if (self._offsets[found], self._offsets[found + 1]) == (first + place, first + place + len(wanted)):
+            place += first
+            found = bisect.bisect_left(offsets, place, begin, end - 1)
+            if offsets[found] == place and offsets[found + 1] == place + len(wanted):
                 return Position(found)  # else it lies within an id, or across several: that takes a closer look
         found = bisect.bisect_left(self._encoded, wanted, begin, end)
         return Position(found) if found < self._length and self._encoded[found] == wanted else None
