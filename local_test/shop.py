@@ -9,6 +9,8 @@ import numpy as np
 from alsriaz.core.artifact import Model
 from local_test.tables import table
 
+DESCRIPTION = "description"
+
 Rows = list[list[object]]
 
 
@@ -17,12 +19,10 @@ class Shop:
     """The model's purchases, and a line about each item where the sales files have one.
 
     Attributes:
-        model: the trained model; only its ids and purchases are looked at here.
-        descriptions: by item id; may lack some, or all.
+        model: the trained model; only its ids, purchases and descriptions are looked at here.
     """
 
     model: Model
-    descriptions: Mapping[str, str]
 
     def bought(self, customer: str) -> dict[str, int]:
         """Return how often the customer bought each item in the window, most often first, ties by position."""
@@ -58,11 +58,14 @@ class Shop:
     def _table(self, header: list[str], rows: Rows, *, places: bool = False) -> str:
         """Return a table whose rows begin with (a place and) an item id; the item's description follows it."""
         at = int(places)
-        described = bool(self.descriptions)
+        described = DESCRIPTION in self.model.attributes.names
         names = [*["place"][:at], "item", *["description"][:described], *header]
         wide = [[*row[: at + 1], *([self.describe(row[at])][:described]), *row[at + 1 :]] for row in rows]
         return table(names, wide)
 
     def describe(self, item: object) -> str:
         """Return the line about an item, or nothing."""
-        return self.descriptions.get(str(item), "")
+        position = self.model.catalogue.position_of(str(item))
+        if position is None or DESCRIPTION not in self.model.attributes.names:
+            return ""
+        return str(self.model.attributes.shown(position, [DESCRIPTION])[DESCRIPTION] or "")

@@ -15,7 +15,6 @@ from alsriaz.core.layout import Layout
 from local_test import findings, questions
 from local_test.arguments import Arguments
 from local_test.cast import Cast, choose
-from local_test.descriptions import read_descriptions
 from local_test.groceries import find_data, read_groceries
 from local_test.programs import DemoError, Interrupted, Server, free_port, serving, train
 from local_test.shop import Shop
@@ -30,16 +29,16 @@ def tell(options: Arguments) -> None:
         port = free_port(options.port)
         root = work / "ml"
         layout = lay_out(root, options.data)
-        files = show_sales(options, layout)
+        show_sales(options, layout)
         show_training(layout)
-        shop = Shop(open_model(layout.model), read_descriptions(files))
+        shop = Shop(open_model(layout.model))
         show_model(layout, shop)
         show_answers(layout, shop, port, keep=options.keep)
         say(f"\nThe model is in {near(layout.model)}, output.csv in {near(layout.output_data)}.")
 
 
-def show_sales(options: Arguments, layout: Layout) -> list[Path]:
-    """Put the sales into the training channel and return the files there."""
+def show_sales(options: Arguments, layout: Layout) -> None:
+    """Put the sales into the training channel."""
     heading("The sales")
     channel = training_channel(layout)
     if options.data:
@@ -53,7 +52,6 @@ def show_sales(options: Arguments, layout: Layout) -> list[Path]:
         say(f"{sales.num_rows:,} rows are given to train; {left_out:,} rows of fuel and coupons were left out.")
     for file in files:
         say(f"  {near(file)}")
-    return files
 
 
 def show_training(layout: Layout) -> None:

@@ -21,13 +21,13 @@ from alsriaz.core.manifest import Manifest
 from alsriaz.core.rules import NO_RULES
 from alsriaz.core.spec import parse_spec
 from alsriaz.training.engines import Factors
+from alsriaz.training.items import item_table
 from alsriaz.training.model import model_arrays
 from alsriaz.training.pairs import pair_up
 from alsriaz.training.sales.reading import read_purchases
 from alsriaz.training.window import find_window
 from local_test import questions, tables
 from local_test.cast import Cast, choose
-from local_test.descriptions import read_descriptions
 from local_test.groceries import find_data, read_groceries
 from local_test.programs import DemoError
 from local_test.shop import Shop
@@ -96,11 +96,15 @@ def shop(groceries: Path) -> Shop:
     pairs = pair_up(purchases, window, spec.half_life_days)
     no_factors = Factors(np.zeros((pairs.n_customers, 1), "f4"), np.zeros((pairs.n_items, 1), "f4"))
     arrays = model_arrays(pairs, purchases, no_factors)
-    return Shop(Model(arrays, Manifest({}, ""), spec, window.last, NO_RULES), read_descriptions([groceries]))
+    table = item_table(pairs, purchases, None, ())
+    return Shop(Model(arrays, Manifest({}, ""), spec, window.last, NO_RULES, table))
 
 
 def test_neither_fuel_nor_coupons_are_sold(shop: Shop) -> None:
-    assert not [line for line in shop.descriptions.values() if "gasoline" in line or "coupon" in line]
+    ids = shop.model.catalogue.ids
+    lines = [shop.describe(ids.id_at(position)) for position in range(len(ids))]
+    assert sum(map(bool, lines)) > 0.9 * len(lines)
+    assert not [line for line in lines if "gasoline" in line or "coupon" in line]
     assert shop.describe("1082185") == "bananas 40 LB"
     assert shop.describe("no such item") == ""
 
@@ -140,27 +144,6 @@ def test_a_small_catalogue_keeps_most_of_its_items() -> None:
     request = questions.under_rules(Cast(("a",), "new", ("x", "y")), n_items=30)
     assert request["exclude"] == {"popular": 3}
     assert questions.by_basket(Cast(("a",), "new", ("x", "y")))["history"] == ["x", {"item": "y", "quantity": 2}]
-
-
-# ---- descriptions ---------------------------------------------------------------------------------------------------
-
-DESCRIPTIONS = [
-    # file content                                      descriptions        why
-    (b"c,StockCode,Description\n1,A,tea\n2,A,tea\n3,A,?\n", {"A": "tea"}, "the most frequent one counts"),
-    (b"StockCode;Description\nA; tea \nB;\n", {"A": "tea", "B": ""}, "trimmed, another delimiter"),
-    ("StockCode,Description\nA,th\xe9\n".encode("latin-1"), {"A": "th\xe9"}, "Latin-1"),
-    (b"\xef\xbb\xbfStockCode,Description\nA,tea\n", {"A": "tea"}, "a byte order mark"),
-    (b"A|1|2\nB|1|2\n", {}, "no header, no descriptions"),
-    (b"StockCode,item,Description\nA,B,tea\n", {}, "two columns could be the item"),
-    (b"", {}, "an empty file is train's to refuse"),
-    (b"\x00\xff\x00,binary", {}, "so is a binary one"),
-]
-
-
-@pytest.mark.parametrize(("content", "expected", "why"), DESCRIPTIONS, ids=[row[-1] for row in DESCRIPTIONS])
-def test_descriptions(content: bytes, expected: dict[str, str], why: str, tmp_path: Path) -> None:
-    (tmp_path / "sales.csv").write_bytes(content)
-    assert read_descriptions([tmp_path / "sales.csv"]) == expected
 
 
 # ---- the work folder ------------------------------------------------------------------------------------------------
