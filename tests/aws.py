@@ -15,15 +15,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import boto3
 import moto.ecr.models
 import pytest
-from moto.server import ThreadedMotoServer
 
 from tests.image.docker import PATIENCE, docker, started_container
+from tests.moto_server import REGION, Moto, listening
 
 ACCOUNT = "123456789012"  # moto's own
-REGION = "eu-west-1"
 PASSWORD = f"{ACCOUNT}-auth-token"  # what moto's get-login-password gives
 _HASH = "$2b$04$meDbIJq/FhASNXiBi.wJ7.uC159iF0EDeh0gEsEhmjTfVoEGQwO.6"  # bcrypt's, of that password
 
@@ -139,10 +137,8 @@ def is_up(registry: Registry) -> bool:
 
 
 @dataclass(frozen=True)
-class Aws:
-    """A moto server. Its state is that of this process: one at a time."""
-
-    endpoint: str
+class Aws(Moto):
+    """A moto server with what the AWS CLI needs to ask it."""
 
     def environment(self, key: str = "testing", secret: str = "testing", token: str = "") -> dict[str, str]:  # noqa: S107
         """Return what makes the AWS CLI ask this server, by credentials that it takes."""
@@ -153,16 +149,6 @@ class Aws:
             "AWS_SECRET_ACCESS_KEY": secret,
             "AWS_SESSION_TOKEN": token,
         }
-
-    def client(self, service: str) -> Any:
-        """Return boto3's client of a service."""
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=REGION,
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",  # noqa: S106
-        )
 
     def repositories(self) -> list[dict[str, Any]]:
         """Return all repositories, as ECR describes them."""
@@ -199,24 +185,9 @@ class Aws:
         found = self.client("sts").assume_role(RoleArn=role, RoleSessionName="other")["Credentials"]
         return self.environment(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
 
-    @contextmanager
-    def permissions_checked(self) -> Iterator[None]:
-        """Have each request's signature and permissions checked, as AWS does; moto otherwise takes any."""
-        self._post("reset-auth", b"0")
-        try:
-            yield
-        finally:
-            self._post("reset-auth", b"inf")
-
     def forget(self) -> None:
         """Forget all that was made."""
-        self._post("reset", b"")
-
-    def _post(self, path: str, body: bytes) -> None:
-        request = urllib.request.Request(f"{self.endpoint}/moto-api/{path}", body, method="POST")  # noqa: S310
-        request.add_header("Content-Type", "text/plain")  # else it would be taken for a form
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=PATIENCE):
-            pass
+        self.post("reset", b"")
 
 
 @contextmanager
@@ -228,12 +199,7 @@ def started_aws(registry: Registry) -> Iterator[Aws]:
             super().__init__(*arguments, **named)
             self.uri = f"{registry.address}/{self.name}"
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(moto.ecr.models, "Repository", Repository)
-        server.start()
-        host, port = server.get_host_and_port()
-        try:
-            yield Aws(f"http://{host}:{port}")
-        finally:
-            server.stop()
+        with listening() as port:
+            yield Aws(port)

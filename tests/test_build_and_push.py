@@ -16,9 +16,10 @@ import pytest
 from moto.ecr.exceptions import RepositoryNotFoundException
 
 from alsriaz import __version__
-from tests.aws import ACCOUNT, MANIFESTS, PASSWORD, REGION, Aws, Registry, copy_buildx, started_aws, started_registry
+from tests.aws import ACCOUNT, MANIFESTS, PASSWORD, Aws, Registry, copy_buildx, started_aws, started_registry
 from tests.image.built import built_image
 from tests.image.docker import PATIENCE, docker
+from tests.moto_server import REGION
 
 pytestmark = pytest.mark.image
 
