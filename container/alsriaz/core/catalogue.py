@@ -14,12 +14,16 @@ from alsriaz.core.where import Where, text_size
 
 _CACHED_MASKS = 64
 _CACHED_BYTES = 1 << 23  # a model, in each worker
+_CONDITION_BYTES = 1 << 12
 _CACHED_TEXT = 1 << 14  # characters: the cache holds conditions too, and a request's can be megabytes
 
 
 def most_cached_bytes(n_rows: int) -> int:
-    """Return how many bytes of masks a catalogue keeps at most; `n_rows` are its items and the unsold ones."""
-    return _most_cached(n_rows) * n_rows
+    """Return how many bytes of conditions and masks a catalogue keeps; `n_rows` are its items and the unsold ones.
+
+    Conditions are counted with a few values each.
+    """
+    return _most_cached(n_rows) * (n_rows + _CONDITION_BYTES)
 
 
 def _most_cached(n_rows: int) -> int:

@@ -15,7 +15,7 @@ _PER_ITEM = 17  # bytes: popularity as float32, whether the item is new, its fac
 _PER_CUSTOMER = 9  # its factors' norm, and that it is not new
 _PER_SIGNPOST = 41  # an id as Python bytes without its text, and the place in a list
 _PER_RULE = 116  # an id of the standing rules as a Python string in a tuple, while rules are bound, and its position
-_PER_WORKER = 384 * 1024  # the parsed manifest and spec, conditions, and each file's last page
+_PER_WORKER = 128 * 1024  # the parsed manifest and spec, and each file's last page
 _IN_64 = 1  # what the allocator keeps between what it gave out
 _PAGE = 4096
 
@@ -50,5 +50,6 @@ def _of_texts(sizes: Mapping[str, int]) -> int:
 
 
 def _of_masks(sizes: Mapping[str, int]) -> int:
-    """Return the bytes of the conditions' masks that each worker may cache."""
-    return most_cached_bytes(max((s // 4 for name, s in sizes.items() if name.endswith("_codes.npy")), default=0))
+    """Return the bytes of the conditions and their masks that each worker may cache."""
+    codes = [size for name, size in sizes.items() if name.endswith("_codes.npy")]
+    return most_cached_bytes(codes[0] // 4) if codes else 0
