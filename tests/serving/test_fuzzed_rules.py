@@ -15,7 +15,7 @@ from alsriaz.core.model_writer import writing_model
 from alsriaz.core.rules import NO_RULES
 from alsriaz.serving.wire import STATUS
 from tests.serving.fuzzing import body, customer, large_shop
-from tests.serving.serving_process import Server, descendants, running_server
+from tests.serving.serving_process import Server, descendants, running_server, until
 
 pytestmark = pytest.mark.process
 
@@ -42,6 +42,7 @@ def server(root: Path) -> Iterator[Server]:
     with running_server(
         {"ALSRIAZ_ML_ROOT": str(root), "ALSRIAZ_WORKERS": "2", "ALSRIAZ_TIMEOUT_SECONDS": "60"}
     ) as server:
+        until(lambda: len(workers(server)) == 3, server.log)  # the master, and both workers
         yield server
 
 

@@ -114,6 +114,7 @@ def rules(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def server(model: Path, rules: Rules) -> Iterator[Server]:
     rules.put(b"{}")
     with running_server({"ALSRIAZ_ML_ROOT": str(model), **QUICK, **rules.environ}) as server:
+        until(lambda: len(workers_of(server)) == 2, server.log)  # /ping is answered by the first of them
         yield server
 
 
