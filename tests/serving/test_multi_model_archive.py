@@ -126,6 +126,13 @@ def test_a_byte_changed_anywhere_is_found(tmp_path: Path, model: Path) -> None:
             assert str(tmp_path) not in str(error)
 
 
+def test_the_archive_s_own_check_sum_is_read(tmp_path: Path, model: Path) -> None:
+    whole = pack(model, tmp_path / "a.tar.gz").read_bytes()
+    (tmp_path / "a.tar.gz").write_bytes(whole[:-8] + bytes([whole[-8] ^ 0xFF]) + whole[-7:])
+    with pytest.raises(ModelError, match="CRC check failed"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+
+
 def test_what_is_missing_or_cut_is_for_hashes_to_tell(tmp_path: Path, model: Path) -> None:
     cut(model / "item_gram.npy")
     unpack(pack(model, tmp_path / "a.tar.gz"), tmp_path / "out")

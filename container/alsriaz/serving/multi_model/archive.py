@@ -48,6 +48,9 @@ def unpack_files(archive: Path, files: Mapping[str, Mapping[str, Any]], folder: 
             expected = files.get(_name(member))
             if expected is not None and expected["bytes"] == member.size:
                 _write(tar, member, folder)
+        assert tar.fileobj is not None  # noqa: S101 - it is open
+        while tar.fileobj.read(1 << 20):
+            pass  # to the end, where gzip's check sum is: the manifest has no other
 
 
 @contextlib.contextmanager
