@@ -113,8 +113,15 @@ def rules(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="module")
 def server(model: Path, rules: Rules) -> Iterator[Server]:
     rules.put(b"{}")
-    with running_server({"ALSRIAZ_ML_ROOT": str(model), **QUICK, **rules.environ}) as server:
-        until(lambda: len(workers_of(server)) == 2, server.log)  # /ping is answered by the first of them
+    with two_workers({"ALSRIAZ_ML_ROOT": str(model), **rules.environ}) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def two_workers(environ: dict[str, str]) -> Iterator[Server]:
+    """Like `running_server`, but go on once both workers are there: /ping is answered by the first of them."""
+    with running_server({**QUICK, **environ}) as server:
+        until(lambda: len(workers_of(server)) == 2, server.log)
         yield server
 
 
@@ -330,8 +337,8 @@ def test_each_of_several_models_keeps_what_it_can(tmp_path: Path) -> None:
     shop().write(tmp_path / "models" / "bare")
     path = tmp_path / "rules.json"
     replaced(path, rules_without("bread"))
-    environ = {"ALSRIAZ_ML_ROOT": str(tmp_path), **QUICK, **MULTI_MODEL, "ALSRIAZ_RULES_URI": str(path)}
-    with running_server(environ) as server:
+    environ = {"ALSRIAZ_ML_ROOT": str(tmp_path), **MULTI_MODEL, "ALSRIAZ_RULES_URI": str(path)}
+    with two_workers(environ) as server:
         platform = Platform(server, str(tmp_path))
 
         def lists() -> list[list[str]]:
