@@ -19,6 +19,7 @@ from alsriaz.core.ratings import PairPurchases, decay, rate
 from alsriaz.core.setting import shown
 
 MOST_QUANTITY = 1e15
+DEFAULT_MOST_ENTRIES = 10_000
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from alsriaz.core.artifact import Model
 from alsriaz.core.binding import BoundRules, Layer, bind, make_layer
 from alsriaz.core.catalogue import Catalogue
 from alsriaz.core.errors import RequestError, RuleError
+from alsriaz.core.history import DEFAULT_MOST_ENTRIES
 from alsriaz.core.lists import Pick
 from alsriaz.core.rules import SECTIONS, Rules, parse_rules
 from alsriaz.core.scorers import ItemFactors
@@ -32,7 +33,7 @@ class Limits:
 
     most_k: int = 1000
     most_ids: int = 100_000
-    most_history: int = 10_000
+    most_history: int = DEFAULT_MOST_ENTRIES
 
 
 class ServedModel:

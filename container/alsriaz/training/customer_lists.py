@@ -10,7 +10,7 @@ from alsriaz.core.artifact import Model
 from alsriaz.core.binding import BoundRules, bind, make_layer, without_history
 from alsriaz.core.dates import Day
 from alsriaz.core.errors import RequestError, SpecError
-from alsriaz.core.history import Bought, Entry, factors_from, parse_history, stored, with_history
+from alsriaz.core.history import DEFAULT_MOST_ENTRIES, Bought, Entry, factors_from, parse_history, stored, with_history
 from alsriaz.core.layout import RULES_NAME
 from alsriaz.core.lists import Ask, Pick, make_lists
 from alsriaz.core.ranking import NONE
@@ -20,7 +20,6 @@ from alsriaz.core.setting import shown
 from alsriaz.training.engines import Progress
 
 PROGRESS_SECONDS = 5
-MOST_HISTORY = 10_000
 _SCORES_AT_ONCE = 1 << 24  # 64 MB of float32
 
 List = tuple[str, list[Pick]]
@@ -83,7 +82,7 @@ def parse_baskets(rules: Rules, last_day: Day) -> dict[str, list[Entry]]:
         if guest.history is None:
             continue
         try:
-            baskets[guest.customer] = parse_history(guest.history, last_day, MOST_HISTORY)
+            baskets[guest.customer] = parse_history(guest.history, last_day, DEFAULT_MOST_ENTRIES)
         except RequestError as error:
             raise SpecError(f"{RULES_NAME}: include.customers[{number}]: {error}") from None
     return baskets

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from alsriaz.core.dates import Day
 from alsriaz.core.errors import RequestError, RuleError, SpecError
-from alsriaz.core.history import parse_history
+from alsriaz.core.history import DEFAULT_MOST_ENTRIES, parse_history
 from alsriaz.core.json_file import read_object
 from alsriaz.core.rules import Rules, parse_standing_rules
 from alsriaz.core.setting import shown
@@ -24,7 +24,6 @@ Check = Callable[[Rules], object]
 
 _LOG = logging.getLogger("alsriaz.live_rules")
 _REMIND_SECONDS = 600.0
-_MOST_HISTORY = 10_000  # as in rules.json
 
 
 class Poller:
@@ -133,7 +132,7 @@ def _check_histories(rules: Rules) -> None:
         if guest.history is None:
             continue
         try:
-            parse_history(guest.history, Day(0), _MOST_HISTORY)
+            parse_history(guest.history, Day(0), DEFAULT_MOST_ENTRIES)
         except RequestError as error:
             message = f"the history of {shown(guest.customer)} in include.customers: {error}"
             raise RuleError("include.customers", message) from None
