@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -104,23 +104,25 @@ def started(program: Path, environment: dict[str, str], **streams: Any) -> Itera
     Its own session keeps Ctrl-C from it: the terminal sends that to every process of ours at once, and then nobody
     would be in charge of an orderly end.
     """
-    process = subprocess.Popen(
-        [sys.executable, program],
-        env=os.environ | environment,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-        **streams,
-    )
-    try:
+    with ExitStack() as ending:
+        with (
+            signals_held() as before
+        ):  # one that came between the child's start and our word of it would leave it behind
+            process = subprocess.Popen(
+                [sys.executable, program],
+                env=os.environ | environment,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before),
+                **streams,
+            )
+            ending.callback(end, process)
         yield process
-    finally:
-        end(process)
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
     """Ask a child to end, wait, and kill what is left of its group. A signal of ours waits until that is done."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
+    with signals_held():
         if process.poll() is None:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -128,6 +130,14 @@ def end(process: "subprocess.Popen[bytes]") -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+@contextmanager
+def signals_held() -> Iterator[set[signal.Signals | int]]:
+    """Let signals to end wait until the block is left; gives which ones (all kinds) had to wait before it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield before
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

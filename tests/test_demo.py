@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -29,7 +30,7 @@ from alsriaz.training.window import find_window
 from local_test import questions, tables
 from local_test.cast import Cast, choose
 from local_test.groceries import find_data, read_groceries
-from local_test.programs import DemoError
+from local_test.programs import SIGNALS, DemoError, Interrupted, end_on_signals, started
 from local_test.shop import Shop
 from local_test.tree import lay_out, put_in, work_folder
 
@@ -283,3 +284,31 @@ def test_ctrl_c_stops_all_that_was_started(moment: str, demo: RunningDemo) -> No
     assert demo.interrupt() == 130
     assert demo.still_running() == []
     assert demo.lines[-1] == "demo: stopped; nothing of it runs any more"
+
+
+@pytest.fixture
+def _own_handlers() -> Iterator[None]:
+    before = {each: signal.getsignal(each) for each in SIGNALS}
+    end_on_signals()
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("_own_handlers")
+def test_ctrl_c_while_a_program_is_being_started_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeper = tmp_path / "sleeper.py"
+    sleeper.write_text("import time\ntime.sleep(60)\n")
+    born: list[subprocess.Popen[bytes]] = []
+
+    class InterruptedAtOnce(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            born.append(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", InterruptedAtOnce)
+    with pytest.raises(Interrupted), started(sleeper, {}):
+        pytest.fail("the signal was to come before")
+    assert born[0].returncode == -signal.SIGTERM
