@@ -139,7 +139,7 @@ REFUSED: list[tuple[object, str]] = [
     ({"als_rank": 10**400}, "als_rank is 1000"),
     ({"reg_param": 0}, "reg_param is 0, expected a number above 0"),
     ({"reg_param": "nan"}, "reg_param is 'nan', expected a number above 0"),
-    ('{"reg_param": NaN}', "als_spec.json: NaN is not a JSON number."),
+    ('{"reg_param": NaN}', "als_spec.json: NaN is no JSON number."),
     ({"alpha": -1}, "alpha is -1, expected a number from 0 to 1000000."),
     ({"ranking_type": "Count"}, "ranking_type is 'Count', expected one of incident, count, total_qty"),
     ({"feedback": 1}, "feedback is 1, expected implicit or explicit."),

@@ -8,10 +8,11 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[0] = str(ROOT / "container")
 
 from alsriaz.core.errors import ModelError  # noqa: E402
+from alsriaz.serving.settings import Settings  # noqa: E402
 from alsriaz.serving.supervisor import main  # noqa: E402
 
 
-def verify() -> None:
+def verify(_settings: Settings) -> None:
     if Path(os.environ["TINY_FOLDER"], "no-model").exists():
         raise ModelError("The model was told not to be there.")
 

@@ -20,6 +20,7 @@ def codes(records: Any) -> list[Any]:
 READ: list[tuple[bytes, str, list[Any], str]] = [
     (b'{"customer": "a"}', JSON, [{"customer": "a"}], "one object"),
     (b'\xef\xbb\xbf{"customer": "a"}', JSON, [{"customer": "a"}], "a byte order mark"),
+    (b'{"customer": "a", "instances": null}', JSON, [{"customer": "a"}], "null is absent"),
     (b'{"instances": [{"k": 1}, 2]}', JSON, [{"k": 1}, "bad_json"], "a batch, with what is no object in it"),
     (b'{"k": 1}\n{"k": 2}\n', LINES, [{"k": 1}, {"k": 2}], "a trailing newline is no record"),
     (b'{"k": 1}\r\n{"k": 2}', LINES, [{"k": 1}, {"k": 2}], "lines that end as in Windows"),
@@ -66,7 +67,7 @@ REFUSED = [
     (b"{", JSON, "bad_json", "Expecting property name", "half an object"),
     (b"[" * 10_000, JSON, "bad_json", "nested too deeply", "nested 10,000 deep"),
     (b'{"k": ' * 10_000, JSON, "bad_json", "nested too deeply", "objects nested 10,000 deep"),
-    (b"9" * 5_000, JSON, "bad_json", "not JSON that can be read", "a number of 5,000 digits"),
+    (b"9" * 5_000, JSON, "bad_json", "read: a whole number has more than 4300 digits.", "a number of 5,000 digits"),
     (b'{"k": NaN}', JSON, "bad_json", "NaN is no JSON number", "not a number"),
     (b"[1]", JSON, "bad_json", "The body is [1], expected a JSON object", "a list"),
     (b'{"instances": {}}', JSON, "bad_value", "instances is {}, expected a list", "instances that are no list"),

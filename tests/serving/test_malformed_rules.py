@@ -184,6 +184,7 @@ CODES = {
     "at_mots": "unknown_field",
     "offset": "bad_value",
     "show": "bad_value",
+    "show[1]": "bad_value",
 }
 
 

@@ -35,6 +35,11 @@ ACCEPTS = [
     ("application/*", CSV, JSON, "a range that it doesn't"),
     ("text/*", JSON, CSV, "a range with one of ours"),
     ("application/json;q=0, */*", JSON, LINES, "any type but that one"),
+    ("application/*;q=0, */*", JSON, CSV, "any type but those of a range"),
+    ("application/*;q=0, application/json", CSV, JSON, "the closest range counts"),
+    ("application/x-ndjson", JSON, LINES, "lines by another name"),
+    ("application/x-ndjson;q=0, application/jsonlines", JSON, LINES, "which doesn't bar their own"),
+    ("text/csv, application/json", JSON, CSV, "in the order given"),
 ]
 
 
@@ -43,7 +48,16 @@ def test_the_type_of_an_answer(header: str | None, default: str, media: str, why
     assert answer_type(header, default) == media
 
 
-@pytest.mark.parametrize("header", ["image/png", "application/json;q=0", "text/html;q=x"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "image/png",
+        "application/json;q=0",
+        "text/html;q=x",
+        "*/*;q=0",
+        "application/x-ndjson, application/jsonlines;q=0",
+    ],
+)
 def test_no_type_of_ours(header: str) -> None:
     with pytest.raises(RequestError, match="Accept is ") as caught:
         answer_type(header, JSON)

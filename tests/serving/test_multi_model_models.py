@@ -20,6 +20,7 @@ from alsriaz.serving.recommender import Limits
 from alsriaz.serving.settings import read_settings
 from tests.serving.multi_model_platform import write_shop
 from tests.serving.test_multi_model_archive import pack
+from tests.small_models import shop
 
 Counts = dict[str, int]
 
@@ -249,3 +250,12 @@ def test_terms_follow_from_the_settings() -> None:
     environ = {"ALSRIAZ_MODELS_MEMORY_MB": "3", "ALSRIAZ_WORKERS": "5", "ALSRIAZ_TIMEOUT_SECONDS": "20"}
     assert terms_of(read_settings(environ), Limits()) == Terms(3 * 2**20, 5, 10.0, Limits())
     assert terms_of(read_settings({"ALSRIAZ_TIMEOUT_SECONDS": "900"}), Limits()).unload_seconds == 30.0
+
+
+def test_a_model_whose_rules_no_list_has_room_for_is_not_loaded(root: Path) -> None:
+    shop(standing={"include": {"items": ["apple", "bread"]}}).write(root / "models" / "crowded")
+    models = Models(root / "m", Layout(root), Terms(1 << 30, 2, 5.0, Limits(most_k=1)), lambda _event: None)
+    with pytest.raises(RequestError, match="ALSRIAZ_MAX_K is 1, but the model's rules.json has 2 items") as caught:
+        models.load("crowded", str(root / "models" / "crowded"))
+    assert caught.value.code == "unusable_model"
+    assert models.totals() == (0, 0)

@@ -204,6 +204,10 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "task",
         "did you mean 'recommend'?",
     ),
+    ({"task": "similar", "item": "yam"}, "item", "Item 'yam' was never sold: the model has nothing to go by."),
+    ({"task": "audience", "items": ["yam", "x"]}, "items", "Item 'yam' was never sold, nor was the other one: "),
+    ({"task": "similar", "items": ["yam", "x", "y"]}, "items", "Item 'yam' was never sold, nor were the other 2: "),
+    ({"history": [{"item": None}]}, "history[0].item", "history[0] has no item, expected the id of what was bought."),
     ({"task": ["x"]}, "task", "task is ['x'], expected one of recommend, popular, similar"),
     (
         {"task": "popular", "exclude": {"purchased": True}},
@@ -224,6 +228,13 @@ def test_what_can_not_be_answered(request_: dict[str, Any], field: str, words: s
         ask(request_)
     assert getattr(caught.value, "field", None) == field
     assert words in str(caught.value)
+
+
+def test_an_attribute_to_show_that_nobody_knows_is_a_bad_value_and_no_bad_rule() -> None:
+    attributes = {"department": ["GROCERY", None, "PASTRY", None, None, None]}
+    with pytest.raises(RequestError, match=r"show\[1\] names 'dept'.* Known are 'department'\.") as caught:
+        ask({"customer": "ann", "show": ["department", "dept"]}, attributes=attributes)
+    assert (caught.value.code, caught.value.field) == ("bad_value", "show[1]")
 
 
 def test_standing_rules_that_fill_the_list_leave_no_room_for_a_shorter_k() -> None:

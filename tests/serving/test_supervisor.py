@@ -29,6 +29,7 @@ from tests.serving.serving_process import (
     started_server,
     until,
 )
+from tests.small_models import shop
 
 pytestmark = pytest.mark.process
 
@@ -355,6 +356,15 @@ def test_no_model(tmp_path: Path) -> None:
 
 def test_no_model_in_the_folder_of_the_platform(tmp_path: Path) -> None:
     assert "model" in refusal({"ALSRIAZ_ML_ROOT": str(tmp_path / "ml")}, SERVE)
+
+
+def test_no_list_has_room_for_what_the_model_includes(tmp_path: Path) -> None:
+    standing = {"include": {"items": ["apple", "bread"]}}
+    shop(standing=standing).write(tmp_path / "model")
+    assert refusal({"ALSRIAZ_ML_ROOT": str(tmp_path), "ALSRIAZ_MAX_K": "1"}, SERVE) == (
+        "ALSRIAZ_MAX_K is 1, but the model's rules.json has 2 items that must appear in every list. Raise it, or train "
+        "with fewer."
+    )
 
 
 def test_bad_setting(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_a_value_of_several_lines_is_one_where_its_quotes_are_right(
 
 
 KINDS: list[tuple[list[str], list[Value], str]] = [
-    (["1", "2.5", "-3", ".5", "1e3"], [1.0, 2.5, -3.0, 0.5, 1000.0], "numbers"),
+    (["1", "2.5", "-3", ".5", "1e+3"], [1.0, 2.5, -3.0, 0.5, 1000.0], "numbers"),
     (["1", "", "2"], [1.0, None, 2.0], "numbers with a gap"),
     (["0", "0.5", "-0.5", "-0"], [0.0, 0.5, -0.5, 0.0], "zeros that are none of a code"),
     (["007", "1"], ["007", "1"], "a zero before a digit"),
@@ -130,6 +130,11 @@ KINDS: list[tuple[list[str], list[Value], str]] = [
     (["0.30000000000000004", "1"], [0.30000000000000004, 1.0], "many digits of a fraction are no code"),
     (["1", "two"], ["1", "two"], "a word"),
     (["1,5", "2"], ["1,5", "2"], "a decimal comma"),
+    (["1E5", "2"], ["1E5", "2"], "an E between digits, as in codes"),
+    (["1E+05", "2.5e3"], [100000.0, 2500.0], "an exponent as Excel and others write it"),
+    (["True", "False"], ["true", "false"], "booleans as pandas writes them"),
+    (["TRUE", ""], ["true", None], "or Excel, and one of them alone"),
+    (["True", "maybe"], ["True", "maybe"], "a third word makes it text"),
     (["1e999", "2"], ["1e999", "2"], "no finite number"),
     (["nan", "2"], ["nan", "2"], "no number at all"),
     (["", ""], [None, None], "nothing"),
@@ -184,6 +189,18 @@ def test_files_of_all_kinds_and_columns_are_one_table(tmp_path: Path) -> None:
     }
 
 
+def test_a_number_is_one_in_two_spellings_also_among_texts(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": ["A", "B"], "size": [5.0, 1.5], "new": [True, False]}), tmp_path / "a.parquet")
+    second = written(tmp_path, "id,size,new\nA,5.0,True\nB,1.50,False\nC,XL,\n", "b.csv")
+    assert told(read(tmp_path / "a.parquet", second)) == {
+        "A": {"size": "5", "new": "true"},
+        "B": {"size": "1.5", "new": "false"},
+        "C": {"size": "XL", "new": None},
+    }
+    with pytest.raises(DataError, match="two values for item 'A' in the column 'x': '7' and '007'"):
+        read(written(tmp_path, "id,x\nA,7\nB,XL\nA,007\n", "c.csv"))
+
+
 def test_the_settings_name_of_the_item_counts_where_the_table_has_it(tmp_path: Path) -> None:
     german = written(tmp_path, "sku,Artikel\nx,1\n")
     assert list(told(read(german, columns={"item": "Artikel"}))) == ["1"]
@@ -227,7 +244,7 @@ BROKEN = [
     ),
     (
         "id,price\n1,2\n7,1\n7,2.50\n",
-        "the channel 'items' has two values for item '7' in the column 'price': 1 and 2.5. Keep one",
+        "the channel 'items' has two values for item '7' in the column 'price': 1 and 2.5, in items/a.csv. Keep one",
         "two prices",
     ),
     ("id,x\n7,a\n7,b\n", "two values for item '7' in the column 'x': 'a' and 'b'", "two texts"),
@@ -267,7 +284,8 @@ def test_files_that_do_not_agree_are_told(tmp_path: Path) -> None:
     first = written(tmp_path, "id,Brand\n1,a\n")
     with pytest.raises(DataError, match=r"items/b\.csv has a column 'brand', which another file spells 'Brand'"):
         read(first, written(tmp_path, "id,brand\n1,a\n", "b.csv"))
-    with pytest.raises(DataError, match="two values for item '1' in the column 'Brand': 'a' and 'b'"):
+    words = r"two values for item '1' in the column 'Brand': 'a' and 'b', in items/a\.csv and items/b\.csv\. Keep one"
+    with pytest.raises(DataError, match=words):
         read(first, written(tmp_path, "id,Brand\n1,b\n", "b.csv"))
     columns = [",".join(f"{letter}{n}" for n in range(40)) for letter in "ab"]
     wide = [written(tmp_path, f"id,{names}\n1{',x' * 40}\n", f"{n}.csv") for n, names in enumerate(columns)]

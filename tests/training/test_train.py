@@ -186,7 +186,7 @@ BAD: list[tuple[str, dict[str, bytes], Any, str]] = [
     ("mistyped key", {"sales.csv": as_csv(GOOD)}, {"als_rank": "many"}, "als_rank is 'many'"),
     ("rank 0", {"sales.csv": as_csv(GOOD)}, {"als_rank": 0}, "als_rank is 0, expected a whole number from 1 to 1000"),
     ("rank 100000", {"sales.csv": as_csv(GOOD)}, {"als_rank": 100000}, "als_rank is 100000"),
-    ("NaN", {"sales.csv": as_csv(GOOD)}, '{"reg_param": NaN}', "NaN is not a JSON number"),
+    ("NaN", {"sales.csv": as_csv(GOOD)}, '{"reg_param": NaN}', "NaN is no JSON number"),
     ("both spellings", {"sales.csv": as_csv(GOOD)}, {"max_iter": 1, "max_itter": 1}, "'max_iter' and 'max_itter'"),
     ("malformed als_spec.json", {"sales.csv": as_csv(GOOD)}, "{'a': 1}", "als_spec.json is not JSON"),
     ("two als_spec.json", {"sales.csv": as_csv(GOOD), "als_spec.json": b"{}"}, {}, "2 files named als_spec.json"),

@@ -82,3 +82,14 @@ def test_rules_on_attributes_and_customers_shape_output_csv_and_travel_with_the_
     assert [row["reason"] for row in rows] == ["model", "model", "popular", "model"]
     assert "4 recommendations for 4 customers are in" in run.stderr
     assert open_model(run.model).standing_rules == parse_standing_rules(rules)
+
+
+def test_a_value_that_no_item_has_is_told_before_the_fit_and_so_is_an_empty_output(tmp_path: Path) -> None:
+    run = trained(laid_out(tmp_path / "ml", {"include": {"where": {"department": "Fruit"}}}))
+    lines = run.stderr.splitlines()
+    told = [number for number, line in enumerate(lines) if "warning: " in line]
+    fitting = next(number for number, line in enumerate(lines) if "fitting " in line)
+    assert lines[told[0]].endswith("warning: rules.json: No item has 'department Fruit' as a condition asks.")
+    assert told[0] < fitting < told[1]
+    assert lines[told[1]].endswith("there are no recommendations: rules.json lets no item, or no customer, through.")
+    assert rows_of(run.output) == []

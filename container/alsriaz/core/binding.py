@@ -165,10 +165,14 @@ def make_layer(rules: Rules, catalogue: Catalogue) -> Layer:
     )
 
 
-def check_attributes(rules: Rules, attributes: Attributes) -> None:
-    """Raise RuleError where rules speak of attributes that the items don't have; before a model is there."""
+def check_attributes(rules: Rules, attributes: Attributes) -> tuple[Notice, ...]:
+    """Return what is to be told of the rules' conditions, before a model is there.
+
+    Raises:
+        RuleError: the rules speak of attributes that the items don't have.
+    """
     nothing = np.zeros(len(attributes), dtype=np.bool_)
-    make_layer(rules, Catalogue(NO_IDS, np.empty(0, dtype=np.int32), nothing, NO_IDS, attributes))
+    return make_layer(rules, Catalogue(NO_IDS, np.empty(0, dtype=np.int32), nothing, NO_IDS, attributes)).notices
 
 
 def bind(layers: Sequence[Layer], catalogue: Catalogue) -> BoundRules:

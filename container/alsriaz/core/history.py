@@ -134,7 +134,7 @@ def _entry(value: Any, path: str, last_day: Day) -> Entry:
     if not isinstance(value, dict):
         return Entry(an_id(value, path), 1.0, last_day)
     check_fields(value, ("item", "quantity", "date"), path)
-    if "item" not in value:
+    if value.get("item") is None:
         raise RequestError("missing_field", f"{path} has no item, expected the id of what was bought.", f"{path}.item")
     item = an_id(value["item"], f"{path}.item")
     return Entry(item, _quantity(value.get("quantity"), path), _day(value.get("date"), path, last_day))

@@ -1,11 +1,14 @@
 """JSON objects in files that people write: read strictly, refused in words that help."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from alsriaz.core.errors import SpecError
 from alsriaz.core.setting import shown
+
+_LONG_NUMBER = f"a whole number has more than {sys.get_int_max_str_digits()} digits."
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -16,7 +19,7 @@ def read_object(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(
-            path.read_text(encoding="utf-8-sig"), object_pairs_hook=no_repeats, parse_constant=_no_constant
+            path.read_text(encoding="utf-8-sig"), object_pairs_hook=no_repeats, parse_constant=no_constant
         )
     except UnicodeDecodeError as error:
         raise SpecError(f"{path.name} is not UTF-8 text (byte {error.start}).") from None
@@ -25,8 +28,7 @@ def read_object(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise SpecError(f"{path.name} is nested too deeply.") from None
     except ValueError as error:
-        told = "it has a number of thousands of digits." if "digits" in str(error) else str(error)
-        raise SpecError(f"{path.name}: {told}") from None
+        raise SpecError(f"{path.name}: {told_of(error)}") from None
     except OSError as error:
         raise SpecError(f"{path.name} can't be read: {error.strerror}.") from None
     if not isinstance(value, dict):
@@ -44,5 +46,11 @@ def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number.")
+def no_constant(name: str) -> None:
+    """Refuse NaN and the infinities, as `parse_constant`."""
+    raise ValueError(f"{name} is no JSON number.")
+
+
+def told_of(error: ValueError) -> str:
+    """Return why a JSON text that is spelled right can't be read, without Python's advice on how Python could."""
+    return _LONG_NUMBER if str(error).startswith("Exceeds the limit") else str(error)[:200]

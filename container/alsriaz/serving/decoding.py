@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from alsriaz.core.errors import RequestError
 from alsriaz.core.fields import check_fields
-from alsriaz.core.json_file import no_repeats
+from alsriaz.core.json_file import no_constant, no_repeats, told_of
 from alsriaz.core.setting import shown
 from alsriaz.serving.media import CSV, JSON, LINES
 from alsriaz.serving.wire import Record, Request
@@ -142,10 +142,11 @@ def _decode_json(text: str) -> Request:
     value = _parse_json(text)
     if not isinstance(value, dict):
         raise RequestError("bad_json", f"The body is {shown(value)}, expected a JSON object.")
-    if "instances" not in value:
+    instances = value.get("instances")
+    if instances is None:
+        value.pop("instances", None)
         return Request([value], batch=False)
     check_fields(value, ("instances",))
-    instances = value["instances"]
     if not isinstance(instances, list):
         raise RequestError("bad_value", f"instances is {shown(instances)}, expected a list of objects.", "instances")
     if not instances:
@@ -181,14 +182,10 @@ def _parse_json(text: str) -> Any:
     except RecursionError:
         raise RequestError("bad_json", "This JSON is nested too deeply.") from None
     except ValueError as error:
-        raise RequestError("bad_json", f"This is not JSON that can be read: {str(error)[:200]}") from None
+        raise RequestError("bad_json", f"This is not JSON that can be read: {told_of(error)}") from None
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number.")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=no_repeats)  # json.loads makes one per call
+_DECODER = json.JSONDecoder(parse_constant=no_constant, object_pairs_hook=no_repeats)  # json.loads makes one per call
 
 
 def _decode_csv(body: IO[bytes], start: int) -> Iterable[Record | RequestError]:

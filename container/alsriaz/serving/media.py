@@ -35,7 +35,8 @@ def request_type(content_type: str | None) -> str:
 def answer_type(accept: str | None, default: str) -> str:
     """Return the type that Accept asks for, or `default` where it leaves the choice.
 
-    Ranges are taken by quality, then in the order given, as RFC 9110 12.5.1 has it.
+    For each type the closest range counts; types are taken by quality, then in the order given, as RFC 9110 12.5.1 has
+    it. Among types that one range names, `default` comes first.
 
     Raises:
         RequestError: `not_acceptable`, where none of ours is asked for.
@@ -43,21 +44,22 @@ def answer_type(accept: str | None, default: str) -> str:
     if not accept or not accept.strip():
         return default
     ranges = [_split(part) for part in accept.split(",") if part.strip()]
-    refused = {_NAMES.get(name) for name, quality in ranges if quality == 0}
-    for name, quality in sorted(ranges, key=lambda entry: -entry[1]):
-        if quality > 0:
-            for found in _matches(name, default):
-                if found not in refused:
-                    return found
-    raise RequestError("not_acceptable", f"Accept is {shown(accept)}, {_KNOWN}.")
+    best, (quality, _) = max(
+        ((media, _wish(media, ranges)) for media in dict.fromkeys((default, JSON, LINES, CSV))), key=lambda one: one[1]
+    )
+    if not quality:
+        raise RequestError("not_acceptable", f"Accept is {shown(accept)}, {_KNOWN}.")
+    return best
 
 
-def _matches(name: str, default: str) -> list[str]:
-    """Return our types that lie in a media range, the default first."""
-    if name in _NAMES:
-        return [_NAMES[name]]
-    within = [media for media in (default, JSON, LINES, CSV) if name == "*/*" or f"{media.split('/')[0]}/*" == name]
-    return list(dict.fromkeys(within))
+def _wish(media: str, ranges: Sequence[tuple[str, float]]) -> tuple[float, int]:
+    """Return how much a type is wanted, which the closest range says: its quality, and its place from the end."""
+    aliases = {name for name, meant in _NAMES.items() if meant == media}
+    for names in ({media}, aliases, {f"{media.split('/')[0]}/*"}, {"*/*"}):
+        told = [(quality, -place) for place, (name, quality) in enumerate(ranges) if name in names]
+        if told:
+            return max(told)
+    return 0.0, 0
 
 
 def _split(part: str) -> tuple[str, float]:

@@ -13,8 +13,9 @@ from alsriaz.core import fields
 from alsriaz.core.artifact import Model
 from alsriaz.core.binding import BoundRules, Layer, bind, make_layer
 from alsriaz.core.catalogue import Catalogue
-from alsriaz.core.errors import RequestError, RuleError
+from alsriaz.core.errors import ModelError, RequestError, RuleError
 from alsriaz.core.history import DEFAULT_MOST_ENTRIES
+from alsriaz.core.layout import RULES_NAME
 from alsriaz.core.lists import Pick
 from alsriaz.core.rules import SECTIONS, Rules, parse_rules
 from alsriaz.core.scorers import ItemFactors
@@ -34,6 +35,16 @@ class Limits:
     most_k: int = 1000
     most_ids: int = 100_000
     most_history: int = DEFAULT_MOST_ENTRIES
+
+
+def check_room(model: Model, most_k: int) -> None:
+    """Raise ModelError where no list that a request may ask for has room for what the standing rules include."""
+    included = len(model.standing_rules.include_items)
+    if included > most_k:
+        raise ModelError(
+            f"ALSRIAZ_MAX_K is {most_k}, but the model's {RULES_NAME} has {included} items that must appear in every "
+            "list. Raise it, or train with fewer."
+        )
 
 
 class ServedModel:
@@ -125,7 +136,10 @@ class ServedModel:
             message = f"show is {shown(value)}, expected a list of at most {MOST_SHOWN} names of attributes."
             raise RequestError("bad_value", message, "show")
         for number, name in enumerate(value):
-            self.catalogue.attributes.kind(name, f"show[{number}]")
+            try:
+                self.catalogue.attributes.kind(name, f"show[{number}]")
+            except RuleError as error:
+                raise RequestError("bad_value", str(error), error.field) from None
         return list(dict.fromkeys(value))
 
     def attributes(self, pick: Pick, names: Sequence[str] | None) -> dict[str, Any] | None:

@@ -24,8 +24,9 @@ _LOAD_SECONDS = 360
 _MODELS_SHARE = 0.6  # of all memory; what is left is for the workers themselves and for requests
 
 _PREFIX = "ALSRIAZ_"
-# Ours too, but read elsewhere.
-_OTHERS = ("ALSRIAZ_ML_ROOT", "ALSRIAZ_ONLINE_RETAIL", "ALSRIAZ_MODELS_FOLDER", "ALSRIAZ_LIVE_RULES_FOLDER")
+# Ours too, but read elsewhere; the last ones serve sets for its own processes.
+_OTHERS = ("ALSRIAZ_ML_ROOT", "ALSRIAZ_ONLINE_RETAIL")
+_OWN = ("ALSRIAZ_MODELS_FOLDER", "ALSRIAZ_LIVE_RULES_FOLDER")
 # Kubernetes tells each container where a service is by such variables, and may well have a service named alsriaz.
 _SERVICE_LINK = re.compile(
     r"ALSRIAZ_(\w+_)?(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|ALSRIAZ_(\w+_)?PORT=\w+://.*"
@@ -237,8 +238,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         SpecError: a variable has a value that its row refuses, or begins with ALSRIAZ_ and is none of ours.
     """
     names = [row.name for row in ROWS.values()] + list(_OTHERS)
-    for name in environ:
-        if name.startswith(_PREFIX) and name not in names and not _SERVICE_LINK.fullmatch(f"{name}={environ[name]}"):
+    for name, value in environ.items():
+        if not name.startswith(_PREFIX) or name in (*names, *_OWN) or not value.strip():
+            continue
+        if not _SERVICE_LINK.fullmatch(f"{name}={value}"):
             ours = [known for known in names if known.startswith(_PREFIX)]
             raise SpecError(
                 f"The environment variable {name} is unknown{nearest(name, ours)} Unset it, or name one of: "

@@ -39,14 +39,17 @@ _LAST_ANSWERS_SECONDS = 1.0
 Connect = Callable[[], Coroutine[Any, Any, tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
-def verify_model() -> None:
-    """Check the model folder, each file by its hash; ModelError where it can't be used."""
+def verify_model(settings: Settings) -> None:
+    """Check the model folder, each file by its hash; ModelError where it can't be used under these settings."""
     from alsriaz.core import artifact  # not at the top: NumPy takes a while, in which a signal would find no handler
+    from alsriaz.serving.served_model import check_room
 
-    artifact.verify_model(Layout.from_environment().model)
+    folder = Layout.from_environment().model
+    artifact.verify_model(folder)
+    check_room(artifact.open_model(folder), settings.max_k)
 
 
-def main(app: str = APP, verify: Callable[[], None] = verify_model) -> int:
+def main(app: str = APP, verify: Callable[[Settings], None] = verify_model) -> int:
     """Serve until told to stop; return the exit status.
 
     Args:
@@ -66,7 +69,7 @@ def main(app: str = APP, verify: Callable[[], None] = verify_model) -> int:
         nginx = nginx_program(os.environ)
         check_port(settings.port)
         if not settings.multi_model:  # there models come later, and are verified then
-            verify()
+            verify(settings)
         return asyncio.run(supervise(settings, app, nginx, started))
     except Stopped:
         return 0

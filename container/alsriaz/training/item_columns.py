@@ -14,7 +14,7 @@ from alsriaz.training.sales.columns import item_id_places, listed, may_be_item_i
 DESCRIPTION: Final = "description"
 MOST_GIVEN: Final = MOST_COLUMNS - 1  # the sales files may add the description
 
-_CODE = re.compile(r"\+.*|-?0\d.*|-?\d{16,}", re.ASCII | re.DOTALL)
+_CODE = re.compile(r"\+.*|-?0\d.*|-?\d{16,}|-?\d+[eE]\d+", re.ASCII | re.DOTALL)
 _EXACT: Final = float(1 << 53)  # whole numbers up to it are exact in float64
 
 
@@ -86,7 +86,8 @@ def _check_names(names: Sequence[str], file: str) -> None:
 def number_of(text: str, *, typed: bool) -> float:
     """Return the number that a value is, or NaN where it is none or has the look of a code.
 
-    Codes have a zero before another digit (007), begin with ``+``, or are whole numbers of more than 15 digits.
+    Codes have a zero before another digit (007), begin with ``+``, are whole numbers of more than 15 digits, or have an
+    E between digits alone (1E5; who means the number writes 1E+05).
 
     Args:
         text: the value, trimmed.

@@ -1,6 +1,7 @@
 """The rows of all files of the table of items together: each item once, each attribute a kind."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from alsriaz.training.sales.collected import IdColumn
 from alsriaz.training.sales.refusals import Refusals
 
 MOST_ROWS: Final = 10_000_000
+_BOOLEANS: Final = {"false", "true"}
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class MergedItems:
         self._columns: dict[str, _MergedColumn] = {}
         self._refusals = Refusals()
         self._n_rows = 0
+        self._files: list[tuple[int, str]] = []  # where the rows of each begin
 
     def add(self, rows: ItemRows, file: str) -> None:
         """Take in a file's rows."""
@@ -88,6 +91,7 @@ class MergedItems:
                 f"{shown(name)}: shorten it, or leave the column out"
             )
         self._refusals.add(rows.refusals)
+        self._files.append((self._n_rows, file))
         ids = _joined(rows.chunks)
         self._id_chunks.append(self._ids.add(rows.ids)[ids])
         for name, column in rows.columns.items():
@@ -116,7 +120,11 @@ class MergedItems:
             raise DataError(f"none of the {self._refusals.rows:,} rows of the channel 'items' has an id")
         ids, which = self._ids.decided()
         items = which[_joined(self._id_chunks)]
-        return GivenItems(ids, [column.of_items(items, ids) for column in self._columns.values()], self._refusals)
+        columns = [column.of_items(items, ids, self._file_of) for column in self._columns.values()]
+        return GivenItems(ids, columns, self._refusals)
+
+    def _file_of(self, row: int) -> str:
+        return next(file for begin, file in reversed(self._files) if begin <= row)
 
 
 class _MergedColumn:
@@ -138,30 +146,43 @@ class _MergedColumn:
         self._chunks += [np.full(before - self._n_rows, MISSING, np.int32), here[codes]]
         self._n_rows = before + len(codes)
 
-    def of_items(self, items: npt.NDArray[Any], ids: list[str]) -> GivenColumn:
-        """Return the attribute by item; DataError where an item has two values.
+    def of_items(self, items: npt.NDArray[Any], ids: list[str], file_of: Callable[[int], str]) -> GivenColumn:
+        """Return the attribute by item; DataError where an item has two values, which 5 and 5.0 are not.
 
         Args:
             items: shape (n_rows,), the item of each row.
             ids: the items' ids.
+            file_of: gives the file of a row.
         """
         gap = np.full(len(items) - self._n_rows, MISSING, np.int32)
         values, codes = self._decided(_joined([*self._chunks, gap]))
         given = np.flatnonzero(codes != MISSING)
-        by_item = np.full(len(ids), MISSING, np.int32)
-        by_item[items[given]] = codes[given]
-        other = given[by_item[items[given]] != codes[given]]
-        if len(other):
-            row = other[0]
-            item, first, second = items[row], values[codes[row]], values[by_item[items[row]]]
-            raise DataError(
-                f"the channel 'items' has two values for item {shown(ids[item])} in the column {shown(self.name)}: "
-                f"{_quoted(first)} and {_quoted(second)}. Keep one"
-            )
+        first = np.full(len(ids), -1, np.int64)
+        first[items[given[::-1]]] = given[::-1]  # of several rows the last one written stands: the first given
+        by_item = np.append(codes, np.int32(MISSING))[first]
+        others = given[by_item[items[given]] != codes[given]]
+        if len(others) and isinstance(values, list):
+            numbers = np.array([number_of(text, typed=False) for text in values])
+            others = others[numbers[codes[others]] != numbers[by_item[items[others]]]]  # NaN is unlike itself
+        if len(others):
+            raise self._two_values(values, codes, first[items[others[0]]], others[0], ids[items[others[0]]], file_of)
         return GivenColumn(self.name, values, by_item)
+
+    def _two_values(
+        self, values: Any, codes: Codes, one: int, other: int, item: str, file_of: Callable[[int], str]
+    ) -> DataError:
+        files = list(dict.fromkeys([file_of(one), file_of(other)]))
+        return DataError(
+            f"the channel 'items' has two values for item {shown(item)} in the column {shown(self.name)}: "
+            f"{_quoted(values[codes[one]])} and {_quoted(values[codes[other]])}, in {' and '.join(files)}. Keep one"
+        )
 
     def _decided(self, codes: Codes) -> tuple[list[str] | npt.NDArray[np.float64], Codes]:
         texts = list(self._codes)
+        lowered = [text.lower() for text in texts]
+        if texts and set(lowered) <= _BOOLEANS:  # pandas writes True where JSON, and our rules, have true
+            distinct_texts = sorted(set(lowered))
+            return distinct_texts, np.array([*map(distinct_texts.index, lowered), MISSING], dtype=np.int32)[codes]
         if not self._numeric or not (texts or self._typed):
             return texts, codes
         numbers = np.array([number_of(text, typed=True) for text in texts], dtype=np.float64)

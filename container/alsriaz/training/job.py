@@ -106,7 +106,7 @@ def _learn(
     pairs = pair_up(purchases, window, spec.half_life_days)
     check_enough(pairs, window)
     table = _item_table(pairs, purchases, given, spec, log)
-    _check_standing_rules(rules, table, window.last)
+    _check_standing_rules(rules, table, window.last, log)
     print_metrics(_counts(refusals, pairs))
     evaluation = _evaluate(engine, purchases, window, spec, log)
     write_json(layout.output_data / "evaluation.json", evaluation)
@@ -126,6 +126,8 @@ def _write(learnt: _Learnt, rules: Rules, layout: Layout, log: Log, finishing: C
         model = Model(learnt.arrays, NO_MANIFEST, learnt.spec, learnt.last_day, rules, learnt.table)
         customers, written = write_recommendations(output, layout.output / "output.csv", model, log.say)
         log.say(f"{written:,} recommendations for {customers:,} customers are in {layout.shown(output)}")
+        if not written:
+            log.warn(f"there are no recommendations: {RULES_NAME} lets no item, or no customer, through.")
         manifest = writer.finish(learnt.facts, finishing)  # last: whoever finds a model finds all that belongs to it
     log.say(f"model {manifest.short_hash} is in {layout.shown(layout.model)}/, read back and verified")
 
@@ -155,20 +157,35 @@ def _given_items(files: list[Path], spec: Spec, log: Log) -> GivenItems | None:
 def _item_table(pairs: Pairs, purchases: Purchases, given: GivenItems | None, spec: Spec, log: Log) -> ItemTable | None:
     table = item_table(pairs, purchases, given, spec.exclude_items)
     if table:
-        names, unsold = table.attributes.names, len(table.unsold_ids)
+        names = table.attributes.names
         told = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        log.say(f"attributes of the items: {told or 'none'}; {unsold:,} items of the table were never sold")
-    if given and not set(given.ids).intersection(purchases.item_ids):
-        log.warn(f"none of the {len(given.ids):,} items of channel 'items' has a sale: are the ids those of the sales?")
+        log.say(f"attributes of the items: {told or 'none'}")
+    if table and given:
+        sold = [purchases.item_ids[code] for code in pairs.item_codes]
+        _tell_overlap(log, len(set(given.ids).intersection(sold)), len(sold), len(table.unsold_ids))
     return table
 
 
-def _check_standing_rules(rules: Rules, table: ItemTable | None, last_day: Day) -> None:
-    """Raise SpecError, before hours of fitting, where rules.json names unknown attributes or has a bad basket."""
+def _tell_overlap(log: Log, known: int, n_sold: int, n_unsold: int) -> None:
+    told = f"channel 'items' has {known:,} of the {n_sold:,} items sold"
+    log.say(f"{told}, and {n_unsold:,} that were never sold")
+    if 2 * known < n_sold:
+        log.warn(
+            f"{told}: are its ids spelled as in the sales, with the same leading zeros, capitals and small letters?"
+        )
+
+
+def _check_standing_rules(rules: Rules, table: ItemTable | None, last_day: Day, log: Log) -> None:
+    """Raise SpecError, before hours of fitting, where rules.json names unknown attributes or has a bad basket.
+
+    A value that no item has is told at once too: a misspelled one empties every list.
+    """
     try:
-        check_attributes(rules, table.attributes if table else Attributes.empty(0))
+        told = check_attributes(rules, table.attributes if table else Attributes.empty(0))
     except RuleError as error:
         raise SpecError(f"{RULES_NAME}: {error}") from None
+    for notice in told:
+        log.warn(f"{RULES_NAME}: {notice.message}")
     parse_baskets(rules, last_day)
 
 

@@ -3,21 +3,25 @@
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from alsriaz.core.binding import make_layer
+from alsriaz.core.layout import Layout
+from alsriaz.core.notices import Notice
 from alsriaz.core.rules import Rules
+from alsriaz.serving.live_rules.__main__ import check_for
 from alsriaz.serving.live_rules.binding import bind_whole
 from alsriaz.serving.live_rules.file_source import FileSource
 from alsriaz.serving.live_rules.folder import RulesFolder, version_of
 from alsriaz.serving.live_rules.follower import Follower, Live
-from alsriaz.serving.live_rules.poller import Poller
+from alsriaz.serving.live_rules.poller import Check, Poller
 from alsriaz.serving.live_rules.source import Fetched, Unusable
 from alsriaz.serving.live_rules.status import Status
+from alsriaz.serving.settings import read_settings
 from tests.small_models import shop
 
 URI = "s3://shop/live/stock.json"
@@ -25,8 +29,9 @@ FIRST = b'{"exclude": {"items": ["apple"]}}'
 SECOND = b'{"exclude": {"items": ["bread"]}}'
 
 
-def anything(rules: Rules) -> None:
-    """Take all rules."""
+def anything(_rules: Rules) -> Sequence[Notice]:
+    """Take all rules, and have nothing to tell of them."""
+    return ()
 
 
 class Scripted:
@@ -56,7 +61,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     yield now
 
 
-def polls(folder: Path, *given: bytes | Unusable, check: Callable[[Rules], object] = anything) -> list[Status]:
+def polls(folder: Path, *given: bytes | Unusable, check: Check = anything) -> list[Status]:
     poller = Poller(Scripted(*given), URI, RulesFolder(folder), check)
     return [poller.poll() for _ in given]
 
@@ -96,7 +101,12 @@ def test_the_same_bytes_under_another_tag_are_the_same_version(tmp_path: Path, c
     folder = tmp_path / "folder"
     folder.mkdir()
     checked: list[Rules] = []
-    poller = Poller(FileSource(path, 1000), path.as_uri(), RulesFolder(folder), checked.append)
+
+    def check(rules: Rules) -> Sequence[Notice]:
+        checked.append(rules)
+        return ()
+
+    poller = Poller(FileSource(path, 1000), path.as_uri(), RulesFolder(folder), check)
     poller.poll()
     before = os.lstat(folder / "in-force").st_ino
     os.utime(path, (1, 1))
@@ -131,7 +141,7 @@ BAD: list[tuple[bytes | Unusable, str, str, str]] = [
     (b'["apple"]', "malformed", "stock.json holds ['apple'], expected a JSON object.", "no object"),
     (too_deep(), "malformed", "stock.json is nested too deeply.", "too deep"),
     (b'{"exclude": {}, "exclude": {}}', "malformed", "stock.json: 'exclude' is given twice: keep one.", "a key twice"),
-    (b'{"boost": NaN}', "malformed", "stock.json: NaN is not a JSON number.", "no number of JSON"),
+    (b'{"boost": NaN}', "malformed", "stock.json: NaN is no JSON number.", "no number of JSON"),
     (b'{"exlude": {}}', "refused", "'exlude' is no field of the rules, did you mean 'exclude'?", "a field misspelt"),
     (b'{"exclude": {"item": ["a"]}}', "refused", "exclude has no field 'item', did you mean 'items'?", "one in it"),
     (
@@ -255,10 +265,30 @@ def test_what_the_model_can_not_keep_is_not_put_in_force(
         tmp_path,
         json.dumps(rules).encode(),
         b'{"exclude": {"where": {"department": "GROCERY"}}}',
-        check=lambda given: bind_whole(layer, given, model.catalogue, 3),
+        check=lambda given: bind_whole(layer, given, model.catalogue, 3).bound.notices,
     )
     assert (status.version, status.error, status.failures) == (None, message, {"refused": 1})
     assert after.error is None
+
+
+def test_what_has_no_effect_is_told_once_in_force(
+    tmp_path: Path, clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    attributes = {"department": ["GROCERY", None, "PASTRY", None, None, None]}
+    standing = {"include": {"items": ["soap"]}}
+    folder = tmp_path / "ml" / "model"
+    shop(attributes=attributes, standing=standing).write(folder)
+    check = check_for(read_settings({}), Layout(tmp_path / "ml"))
+    misspelt = json.dumps({"include": {"where": {"department": "grocery"}, "items": ["yam"]}}).encode()
+    poller = Poller(Scripted(misspelt, misspelt), URI, RulesFolder(tmp_path), check)
+    for _ in range(2):
+        poller.poll()
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    version = version_of(misspelt)
+    assert told == [
+        f"live rules {version}: No item has 'department grocery' as a condition asks.",
+        f"live rules {version}: Included item 'yam' was never sold: it has no score.",
+    ], "and nothing of soap, of which the model's own rules speak"
 
 
 def test_what_can_not_be_stored_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

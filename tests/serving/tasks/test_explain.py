@@ -78,6 +78,8 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"customer": "ann", "item": "nuts"}, "unknown_item", "item", "Item 'nuts' was never sold"),
     ({"customer": "zoe", "item": "figs"}, "unknown_customer", "customer", "'zoe' is not in the model"),
     ({"history": ["nuts"], "item": "figs"}, "unknown_customer", "history", "neither a known customer nor a history"),
+    ({"customer": "zoe", "item": "nuts", "k": 1.5}, "bad_value", "k", "k is 1.5, expected a whole number from 1"),
+    ({"customer": "zoe", "item": "nuts", "show": 1}, "bad_value", "show", "show is 1, expected a list"),
     ({"customer": "ann", "item": "figs", "k": 0}, "bad_value", "k", "k is 0, expected a whole number from 1"),
     ({"customer": "ann", "item": "figs", "exclude": {}}, "unknown_field", "exclude", "There is no field 'exclude'"),
 ]

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from alsriaz.core.artifact import open_model
-from alsriaz.core.binding import make_layer
+from alsriaz.core.binding import bind, make_layer
 from alsriaz.core.errors import CallerError, SpecError
 from alsriaz.core.layout import Layout
+from alsriaz.core.notices import Notice
+from alsriaz.core.rules import Rules
 from alsriaz.serving.live_rules.binding import bind_whole
 from alsriaz.serving.live_rules.file_source import FileSource
 from alsriaz.serving.live_rules.folder import FOLDER, RulesFolder
@@ -38,14 +40,21 @@ def open_source(location: Location, most_bytes: int, environ: Mapping[str, str])
 def check_for(settings: Settings, layout: Layout) -> Check:
     """Return what rules must pass beyond being rules: that this container's model can keep them.
 
-    In multi-model mode models come and go, so that each takes or refuses the rules itself.
+    It tells what of them has no effect, without what the model's standing rules would have told. In multi-model mode
+    models come and go, so that each takes or refuses the rules itself.
     """
     if settings.multi_model:
-        return lambda rules: None
+        return lambda rules: ()
     model = open_model(layout.model)
     standing = make_layer(model.standing_rules, model.catalogue)
     k = min(model.spec.reco_item, settings.max_k)
-    return lambda rules: bind_whole(standing, rules, model.catalogue, k)
+    known = set(bind([standing], model.catalogue).notices)
+
+    def check(rules: Rules) -> list[Notice]:
+        told = bind_whole(standing, rules, model.catalogue, k).bound.notices
+        return [notice for notice in told if notice not in known]
+
+    return check
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ so.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +14,14 @@ from alsriaz.core.dates import Day
 from alsriaz.core.errors import RequestError, RuleError, SpecError
 from alsriaz.core.history import DEFAULT_MOST_ENTRIES, parse_history
 from alsriaz.core.json_file import read_object
+from alsriaz.core.notices import Notice
 from alsriaz.core.rules import Rules, parse_standing_rules
 from alsriaz.core.setting import shown
 from alsriaz.serving.live_rules.folder import FOLDER, RulesFolder, version_of
 from alsriaz.serving.live_rules.source import Source, Unusable
 from alsriaz.serving.live_rules.status import Status
 
-Check = Callable[[Rules], object]
+Check = Callable[[Rules], Iterable[Notice]]
 
 _LOG = logging.getLogger("alsriaz.live_rules")
 _REMIND_SECONDS = 600.0
@@ -36,7 +37,8 @@ class Poller:
             source: of the rules.
             uri: where they are, for the log.
             folder: where workers find them.
-            check: raises RuleError where the model can't keep rules that are good by themselves.
+            check: raises RuleError where the model can't keep rules that are good by themselves; returns what is to be
+                told of those that it can.
         """
         self._source = source
         self._uri = uri
@@ -79,25 +81,27 @@ class Poller:
         name = self._uri.rpartition("/")[2]
         try:
             staged = self._folder.stage(data, name)
-            wrong = self._wrong_with(staged)
+            told, wrong = self._judge(staged)
             if wrong is None and version != self._folder.version():
                 self._folder.put_in_force(staged, version)
                 self._status = replace(self._status, version=version, since=time.time())
                 _LOG.info("live rules %s are in force, from %s", version, shown(self._uri, 200))
+                for notice in told:
+                    _LOG.warning("live rules %s: %s", version, notice.message)
         except OSError as error:
             raise Unusable("not_stored", f"The rules can't be stored in {FOLDER}: {error.strerror}.") from None
         self._judged = version, wrong
 
-    def _wrong_with(self, staged: Path) -> Unusable | None:
+    def _judge(self, staged: Path) -> tuple[Iterable[Notice], Unusable | None]:
+        """Return what is to be told of rules, and what is wrong with them."""
         try:
             rules = parse_standing_rules(read_object(staged))
             _check_histories(rules)
-            self._check(rules)
+            return self._check(rules), None
         except SpecError as error:
-            return Unusable("malformed", str(error))
+            return (), Unusable("malformed", str(error))
         except RuleError as error:
-            return Unusable("refused", str(error))
-        return None
+            return (), Unusable("refused", str(error))
 
     def _succeeded(self) -> None:
         now = time.time()

@@ -15,6 +15,7 @@ from alsriaz.serving.multi_model.cost import model_size
 from alsriaz.serving.multi_model.entry import Entry
 from alsriaz.serving.multi_model.places import manifest_of
 from alsriaz.serving.multi_model.registry import Registry
+from alsriaz.serving.served_model import check_room
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,13 @@ class Prepared:
 class Loader:
     """Loads models into the registry."""
 
-    def __init__(self, registry: Registry, folder: Path, layout: Layout, workers: int) -> None:
-        """Take where archives are unpacked, where models may lie, and how many workers map each."""
+    def __init__(self, registry: Registry, folder: Path, layout: Layout, workers: int, most_k: int) -> None:
+        """Take where archives are unpacked, where models may lie, how many workers map each, and the largest k."""
         self._registry = registry
         self._folder = folder
         self._layout = layout
         self._workers = workers
+        self._most_k = most_k
 
     @contextlib.contextmanager
     def prepared(self, entry: Entry) -> Iterator[Prepared]:
@@ -65,7 +67,7 @@ class Loader:
             if prepared.archive is not None:
                 unpack_files(prepared.archive, prepared.manifest.files, folder)
             verify_files(folder, prepared.manifest)
-            open_model(folder)
+            check_room(open_model(folder), self._most_k)
         except BaseException:
             self._registry.remove(entry)
             raise

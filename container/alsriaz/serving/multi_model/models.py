@@ -81,7 +81,7 @@ class Models:
         self._count = count
         self._registry = Registry(folder, terms.budget, lambda owner: is_alive(folder, owner))
         self._pool = Pool(self._registry, self._open)
-        self._loader = Loader(self._registry, folder, layout, terms.workers)
+        self._loader = Loader(self._registry, folder, layout, terms.workers, terms.limits.most_k)
         self._peer: Peer | None = None
         self._starting = threading.Lock()
 

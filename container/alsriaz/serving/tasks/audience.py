@@ -9,7 +9,7 @@ from alsriaz.core.lists import Ask, ItemList
 from alsriaz.core.notices import notices
 from alsriaz.serving.served_model import ServedModel
 from alsriaz.serving.tasks.question import Against, Question, entry, page, with_warnings
-from alsriaz.serving.tasks.similar import asked_items, mean_factors, unknown_item
+from alsriaz.serving.tasks.similar import asked_field, asked_items, mean_factors, unknown_item
 from alsriaz.serving.wire import Record
 
 AUDIENCE_FIELDS = ("item", "items", "k", "offset", "include", "exclude")
@@ -27,7 +27,7 @@ def audience(served: ServedModel, record: Record) -> Question:
     items = asked_items(record)
     positions, unsold = served.known_items(items)
     if not len(positions):
-        raise unknown_item(items)
+        raise unknown_item(items, asked_field(record))
     k, rules = served.k(record), served.customer_rules(record)
     bought = buyers_of(served, positions) if rules.purchased else np.empty(0, dtype=np.int64)
     ask = Ask(k, rules, bought, offset=served.offset(record, k), included="include.customers")

@@ -26,6 +26,7 @@ def explain(served: ServedModel, record: Record) -> dict[str, Any]:
     if record.get("item") is None:
         raise RequestError("missing_field", "The record has no item, expected the one whose score to explain.", "item")
     item = fields.an_id(record["item"], "item")
+    k, names = fields.whole(record, "k", 1, served.limits.most_k), served.shown(record)
     vector, position = buyer.vector(served), served.catalogue.ids.position_of(item)
     if vector is None:
         raise unknown_customer(buyer.customer)
@@ -33,8 +34,7 @@ def explain(served: ServedModel, record: Record) -> dict[str, Any]:
         message = f"Customer {shown(buyer.customer)} has no purchases in the model: there is nothing to explain."
         raise RequestError("unknown_customer", message, "customer")
     if position is None:
-        raise unknown_item([item])
-    k, names = fields.whole(record, "k", 1, served.limits.most_k), served.shown(record)
+        raise unknown_item([item], "item")
     parts = contributions_to(served.model, buyer.bought, position)
     order = np.lexsort((buyer.bought.items, -parts))
     named = order if k is None else order[:k]

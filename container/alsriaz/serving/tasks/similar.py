@@ -25,7 +25,7 @@ def similar(served: ServedModel, record: Record) -> Question:
     measure = fields.choice(record, "measure", MEASURES)
     positions, unsold = served.known_items(items)
     if not len(positions):
-        raise unknown_item(items)
+        raise unknown_item(items, asked_field(record))
     k = served.k(record)
     # What is asked about is no answer: it is kept out as purchases are.
     rules = served.rules(record).keeping_out(positions, served.catalogue.positions_of(unsold))
@@ -55,8 +55,14 @@ def asked_items(record: Record) -> list[str]:
     )
 
 
-def unknown_item(items: list[str]) -> RequestError:
-    """Return the error for items of which none was ever sold."""
-    others = f", nor were the other {len(items) - 1}" if len(items) > 1 else ""
+def asked_field(record: Record) -> str:
+    """Return the name of the field that `asked_items` has read."""
+    return "items" if record.get("item") is None else "item"
+
+
+def unknown_item(items: list[str], field: str) -> RequestError:
+    """Return the error for items of which none was ever sold; `field` names them."""
+    more = len(items) - 1
+    others = f", nor {'was the other one' if more == 1 else f'were the other {more}'}" if more else ""
     message = f"Item {shown(items[0])} was never sold{others}: the model has nothing to go by."
-    return RequestError("unknown_item", message, "item")
+    return RequestError("unknown_item", message, field)
