@@ -1,6 +1,7 @@
 """Lists of a large shop, page by page, beside a plain greedy one. Most of the best items share one department."""
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from alsriaz.core.catalogue import Catalogue
 from alsriaz.core.errors import RuleError
 from alsriaz.core.ids import IdTable, pack_ids
 from alsriaz.core.lists import Ask, ItemList, make_lists
+from alsriaz.core.ranking import Ranked, Wanted, best_of_each
 from alsriaz.core.rules import parse_rules
-from alsriaz.core.scorers import FixedScorer
+from alsriaz.core.scorers import FixedScorer, Scorer
 
 N_ITEMS = 2_000
 GROCERY = 1_500  # so many of the best items: far more than are ranked at first
@@ -125,6 +127,24 @@ def test_new_items_get_their_places_as_far_as_caps_let_them(wanted: int, most: i
     left = [position for position in ORDER if position not in new + rest]
     assert items(following) == greedy(left, 10, caps, [])
     assert following.notices == [], "page 1 has told"
+
+
+def test_what_caps_close_is_not_searched_deeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    depths: list[int] = []
+
+    def counted(scorer: Scorer, wanted: Sequence[Wanted]) -> list[Ranked]:
+        depths.extend(one.k for one in wanted)
+        return best_of_each(scorer, wanted)
+
+    monkeypatch.setattr("alsriaz.core.lists.best_of_each", counted)
+    groceries = {"where": {"department": "GROCERY"}}
+    found = listed(10, include=groceries, at_most={"department": 3})
+    assert items(found) == greedy(ORDER[:GROCERY], 10, {"department": 3}, [])
+    assert len(depths) == 1
+    assert found.more, "page 2 has room for three others"
+    assert items(listed(10, include=groceries, at_most={"brand": 1})) == greedy(ORDER[:GROCERY], 10, {"brand": 1}, [])
+    mixed = listed(10, include={"where": {"department": ["GROCERY", "D1"]}}, at_most={"department": 3})
+    assert len(mixed.picks) == 6, "D1 is far down, and searched for"
 
 
 def test_rows_are_listed_as_if_each_were_alone() -> None:

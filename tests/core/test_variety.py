@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alsriaz.core.binding import Cap
-from alsriaz.core.variety import dealt, within_caps
+from alsriaz.core.variety import dealt, with_room, within_caps
 
 DEPARTMENT = np.array([0, 0, 0, 1, 1, -1, -1, 2], dtype=np.int32)
 BRAND = np.array([0, 1, 0, 0, 1, 0, 2, -1], dtype=np.int32)
@@ -54,6 +54,8 @@ def test_the_same_as_going_through_one_by_one(
             page.append(position)
             taken.append(place)
     assert within_caps(left, most, caps, counted).tolist() == taken
+    alone = [bool(len(within_caps(np.array([position]), 1, caps, counted))) for position in range(len(codes))]
+    assert with_room(caps, counted).tolist() == alone
 
 
 # Departments by place: 0 0 0 1 1 - - 2

@@ -183,12 +183,7 @@ def bind(layers: Sequence[Layer], catalogue: Catalogue) -> BoundRules:
     """
     rules = [layer.rules for layer in layers]
     n_items = len(catalogue.ids)
-    asked = dict.fromkeys(item for layer in rules for item in layer.include_items)
-    overruled = {item: None for item in asked if any(item in layer.exclude_items for layer in rules)}
-    known = {item: catalogue.position_of(item) for item in asked if item not in overruled}
-    sold = {item: position for item, position in known.items() if position is not None and position < n_items}
-    forced = np.array(list(sold.values()), dtype=np.int64)
-    unsold = tuple(Unsold(item, known[item]) for item in sorted(known) if item not in sold)
+    forced, unsold, overruled = _included(rules, catalogue)
     n_popular = popular_count(_highest([layer.popular for layer in rules]), n_items)
     only = _intersection([layer.only for layer in layers])
     excluded = [layer.excluded for layer in layers]
@@ -214,6 +209,19 @@ def bind(layers: Sequence[Layer], catalogue: Catalogue) -> BoundRules:
             *notices("include_overruled", left_out, overruled),
         ),
     )
+
+
+def _included(rules: Sequence[Rules], catalogue: Catalogue) -> tuple[Positions, tuple[Unsold, ...], Collection[str]]:
+    """Return the positions of included items, in the order given, those never sold, and those that are overruled."""
+    if not any(layer.include_items for layer in rules):
+        return NONE, (), ()
+    n_items = len(catalogue.ids)
+    asked = dict.fromkeys(item for layer in rules for item in layer.include_items)
+    overruled = {item: None for item in asked if any(item in layer.exclude_items for layer in rules)}
+    known = {item: catalogue.position_of(item) for item in asked if item not in overruled}
+    sold = {item: position for item, position in known.items() if position is not None and position < n_items}
+    unsold = tuple(Unsold(item, known[item]) for item in sorted(known) if item not in sold)
+    return np.array(list(sold.values()), dtype=np.int64), unsold, overruled
 
 
 def without_history(rules: BoundRules, history: Collection[str], catalogue: Catalogue) -> BoundRules:
@@ -246,7 +254,7 @@ def _lift(lift: Lift, catalogue: Catalogue) -> BoundLift:
 
 
 def _most_popular(count: int, catalogue: Catalogue) -> Positions:
-    return catalogue.by_popularity[:count].astype(np.int64)
+    return catalogue.by_popularity[:count].astype(np.int64) if count else NONE
 
 
 def _caps(rules: Sequence[Rules], catalogue: Catalogue) -> tuple[Cap, ...]:

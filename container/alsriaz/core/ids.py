@@ -86,8 +86,13 @@ class IdTable:
         if not self._length:
             return None
         wanted, offsets = outside_id.encode(), self._offsets
-        begin = max(0, bisect.bisect_right(self._signposts, wanted) - 1) * self._step
-        end = min(begin + self._step, self._length)
+        signpost = bisect.bisect_right(self._signposts, wanted) - 1
+        if signpost < 0:
+            return None  # it would stand before the first
+        begin = signpost * self._step
+        end = begin + self._step
+        if end > self._length:
+            end = self._length
         first, last = offsets[begin], offsets[end]
         if last - first <= _READ_THROUGH:
             place = self._text[first:last].tobytes().find(wanted)
@@ -102,7 +107,7 @@ class IdTable:
 
     def positions_of(self, outside_ids: Iterable[str]) -> Positions:
         """Return the positions of those ids that the model knows, in the given order."""
-        found = (self.position_of(outside_id) for outside_id in outside_ids)
+        found = map(self.position_of, outside_ids)
         return np.array([position for position in found if position is not None], dtype=np.int64)
 
 

@@ -19,7 +19,7 @@ from alsriaz.core.lifting import lifted
 from alsriaz.core.notices import Notice
 from alsriaz.core.ranking import NONE, Ranked, Wanted, best_of_each
 from alsriaz.core.scorers import Scorer, Scores
-from alsriaz.core.variety import dealt, within_caps
+from alsriaz.core.variety import dealt, with_room, within_caps
 
 _DEEPER = 32  # each step scores everything again, which costs more than to rank many
 _NO_SCORES = np.empty(0, dtype=np.float32)
@@ -173,9 +173,17 @@ class _Draft:
             open_places = np.flatnonzero(~np.isin(self.ranked.positions, without)) if len(without) else None
             positions = self.ranked.positions if open_places is None else self.ranked.positions[open_places]
             places = within_caps(positions, most, self.ask.rules.caps, counted)
-            if len(places) == most or self.exhausted:
+            if len(places) == most or self.exhausted or self._closed([counted, positions[places]]):
                 return places if open_places is None else open_places[places]
             self.deepen()
+
+    def _closed(self, held: list[Positions]) -> bool:
+        """True where caps keep off all that is not ranked yet from a list that holds these; that costs less to see."""
+        if not self.ask.rules.caps:
+            return False
+        left = self.ask.wanted(0).candidates(self._scorer.n_items)
+        left[self.ranked.positions] = False
+        return not np.any(left & with_room(self.ask.rules.caps, np.concatenate(held))[: len(left)])
 
     def _later_page(self, taken: Positions) -> ItemList:
         """Deal the candidates without page 1's into pages, and return the one at the offset."""

@@ -1,11 +1,12 @@
 """At most so many items of one department, brand, ...: which of some items, best first, a list or its pages take."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from alsriaz.core.binding import Cap
 from alsriaz.core.ids import Positions
+from alsriaz.core.scorers import Mask
 
 
 def within_caps(positions: Positions, most: int, caps: Sequence[Cap], counted: Positions) -> Positions:
@@ -26,7 +27,7 @@ def within_caps(positions: Positions, most: int, caps: Sequence[Cap], counted: P
     room = [_room(cap, counted) for cap in caps]
     blocked = np.zeros(len(positions), dtype=np.bool_)
     for code, left in zip(codes, room, strict=True):
-        if full := [value for value, places in left.items() if places <= 0]:
+        if full := _full(left):
             blocked |= np.isin(code, full)
     taken: list[int] = []
     place = 0
@@ -40,6 +41,14 @@ def within_caps(positions: Positions, most: int, caps: Sequence[Cap], counted: P
                     blocked[place + 1 :] |= code[place + 1 :] == value
         place += 1
     return np.array(taken, dtype=np.int64)
+
+
+def with_room(caps: Sequence[Cap], counted: Positions) -> Mask:
+    """Return shape (n,), by extended position True where no cap would keep an item off a list that holds `counted`."""
+    has_room = np.ones(len(caps[0].codes), dtype=np.bool_)
+    for cap in caps:
+        has_room &= ~np.isin(cap.codes, _full(_room(cap, counted)))
+    return has_room
 
 
 def dealt(positions: Positions, k: int, caps: Sequence[Cap], pages: int) -> tuple[Positions, int]:
@@ -126,6 +135,10 @@ def _room(cap: Cap, counted: Positions) -> dict[int, int]:
         return {}
     values, counts = np.unique(cap.codes[counted], return_counts=True)
     return {int(v): cap.most - int(n) for v, n in zip(values, counts, strict=True) if v >= 0}
+
+
+def _full(room: Mapping[int, int]) -> list[int]:
+    return [value for value, places in room.items() if places <= 0]
 
 
 def _next_open(blocked: np.ndarray[tuple[int], np.dtype[np.bool_]], start: int) -> int:
