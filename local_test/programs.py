@@ -105,9 +105,8 @@ def started(program: Path, environment: dict[str, str], **streams: Any) -> Itera
     would be in charge of an orderly end.
     """
     with ExitStack() as ending:
-        with (
-            signals_held() as before
-        ):  # one that came between the child's start and our word of it would leave it behind
+        # A signal that came between the child's start and our word of it would leave it behind.
+        with signals_held() as before:
             process = subprocess.Popen(
                 [sys.executable, program],
                 env=os.environ | environment,

@@ -179,8 +179,8 @@ class _MergedColumn:
 
     def _decided(self, codes: Codes) -> tuple[list[str] | npt.NDArray[np.float64], Codes]:
         texts = list(self._codes)
-        lowered = [text.lower() for text in texts]
-        if texts and set(lowered) <= _BOOLEANS:  # pandas writes True where JSON, and our rules, have true
+        if texts and all(text.lower() in _BOOLEANS for text in texts):
+            lowered = [text.lower() for text in texts]  # pandas writes True where JSON, and our rules, have true
             distinct_texts = sorted(set(lowered))
             return distinct_texts, np.array([*map(distinct_texts.index, lowered), MISSING], dtype=np.int32)[codes]
         if not self._numeric or not (texts or self._typed):
