@@ -12,7 +12,6 @@ from tests.image.docker import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "alsriaz-test"
-LABEL = "alsriaz.made-by=tests"
 
 
 @cache
@@ -31,11 +30,8 @@ def built_image() -> str:
 
 
 def _build(tag: str) -> None:
-    # Every change makes an image of 1.2 GB: those of earlier days go. Younger ones another run may be using.
-    old = ["--filter", f"label={LABEL}", "--filter", "until=24h"]
-    subprocess.run(["docker", "image", "prune", "--all", "--force", *old], capture_output=True, timeout=PATIENCE)
     # The host's network: an engine inside another container often has no other way out.
-    command = ["docker", "build", "--network", "host", "--label", LABEL, "--tag", tag, str(ROOT)]
+    command = ["docker", "build", "--network", "host", "--tag", tag, str(ROOT)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=3 * PATIENCE)
     assert done.returncode == 0, f"docker build ended with {done.returncode}:\n{done.stdout[-8000:]}"
 
