@@ -35,8 +35,8 @@ RUN find . -type d -name tests -prune -exec rm -r {} + \
 
 # Spark's classes, ready for java to map. An archive fits these very jars and this very java: nothing below may touch them.
 FROM packages AS classes
-COPY container/alsriaz/__init__.py /opt/program/alsriaz/
-COPY container/alsriaz/core/ /opt/program/alsriaz/core/
+COPY container/alsriaz/__init__.py container/alsriaz/errors.py /opt/program/alsriaz/
+COPY container/alsriaz/platform/ /opt/program/alsriaz/platform/
 COPY container/alsriaz/training/__init__.py /opt/program/alsriaz/training/
 COPY container/alsriaz/training/engines/ /opt/program/alsriaz/training/engines/
 RUN JAVA_HOME=/opt/java /opt/venv/bin/python -B -m alsriaz.training.engines.class_data

@@ -19,15 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from alsriaz.core.artifact import Model, ModelArrays
-from alsriaz.core.attributes import NO_IDS, Attributes, ItemTable
-from alsriaz.core.dates import Day
-from alsriaz.core.foldin import gram
-from alsriaz.core.ids import pack_ids
-from alsriaz.core.manifest import Manifest
-from alsriaz.core.model_writer import writing_model
-from alsriaz.core.rules import NO_RULES
-from alsriaz.core.spec import parse_spec
+from alsriaz.model.attributes import NO_IDS, Attributes, ItemTable
+from alsriaz.model.folder import Model, ModelArrays
+from alsriaz.model.ids import pack_ids
+from alsriaz.model.manifest import Manifest
+from alsriaz.model.writer import writing_model
+from alsriaz.platform.days import Day
+from alsriaz.platform.spec import parse_spec
+from alsriaz.rules.rules import NO_RULES
+from alsriaz.scoring.foldin import gram
 from tests.serving.serving_process import Server, running_server
 
 RANK, CUSTOMERS, PAIRS_EACH = 64, 5_000, 40

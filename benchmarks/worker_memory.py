@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from alsriaz.core.artifact import ModelArrays
-from alsriaz.core.foldin import gram
-from alsriaz.core.ids import pack_ids
-from alsriaz.core.model_writer import writing_model
-from alsriaz.core.rules import NO_RULES, Rules
-from alsriaz.core.spec import parse_spec
+from alsriaz.model.folder import ModelArrays
+from alsriaz.model.ids import pack_ids
+from alsriaz.model.writer import writing_model
+from alsriaz.platform.spec import parse_spec
+from alsriaz.rules.rules import NO_RULES, Rules
+from alsriaz.scoring.foldin import gram
 from tests.serving.serving_process import Server, descendants, running_server
 
 CUSTOMERS = 1000

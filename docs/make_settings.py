@@ -5,8 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "container"))
 
-from alsriaz.core.setting import markdown_table
-from alsriaz.core.spec import SETTINGS
+from alsriaz.platform.setting import markdown_table
+from alsriaz.platform.spec import SETTINGS
 from alsriaz.serving.settings import settings_table
 
 PAGE = Path(__file__).with_name("settings.md")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from alsriaz.core.artifact import Model
+from alsriaz.model.folder import Model
 from local_test.shop import Shop
 
 POPULAR_PLACES = slice(100, 500)  # a basket's items: known to many, but not what everybody buys

@@ -4,8 +4,8 @@ import csv
 import json
 from typing import Any
 
-from alsriaz.core.artifact import Model
-from alsriaz.core.layout import Layout
+from alsriaz.model.folder import Model
+from alsriaz.platform.layout import Layout
 from local_test.tables import table
 
 REASONS = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from alsriaz.core.artifact import Model
+from alsriaz.model.folder import Model
 from local_test.tables import table
 
 DESCRIPTION = "description"

@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from alsriaz.core.artifact import open_model
-from alsriaz.core.layout import Layout
+from alsriaz.model.folder import open_model
+from alsriaz.platform.layout import Layout
 from local_test import findings, questions
 from local_test.arguments import Arguments
 from local_test.cast import Cast, choose

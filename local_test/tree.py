@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alsriaz.core.layout import Layout, is_sales_name
+from alsriaz.platform.layout import Layout, is_sales_name
 from local_test.programs import DemoError
 
 WORK = Path(__file__).with_name("work")

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from alsriaz.core.artifact import Model, ModelArrays, open_model
-from alsriaz.core.attributes import Attributes, ItemTable
-from alsriaz.core.dates import Day, day_text
-from alsriaz.core.foldin import gram
-from alsriaz.core.ids import IdTable, pack_ids
-from alsriaz.core.manifest import Manifest
-from alsriaz.core.model_writer import writing_model
-from alsriaz.core.ratings import decay
-from alsriaz.core.rules import parse_standing_rules
-from alsriaz.core.spec import parse_spec
+from alsriaz.model.attributes import Attributes, ItemTable
+from alsriaz.model.folder import Model, ModelArrays, open_model
+from alsriaz.model.ids import IdTable, pack_ids
+from alsriaz.model.manifest import Manifest
+from alsriaz.model.writer import writing_model
+from alsriaz.platform.days import Day, day_text
+from alsriaz.platform.spec import parse_spec
+from alsriaz.rules.rules import parse_standing_rules
+from alsriaz.scoring.foldin import gram
+from alsriaz.scoring.ratings import decay
 
 LAST_DAY = 15_000
 

@@ -17,15 +17,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from alsriaz.core.artifact import Model
-from alsriaz.core.manifest import Manifest
-from alsriaz.core.rules import NO_RULES
-from alsriaz.core.spec import parse_spec
+from alsriaz.model.folder import Model
+from alsriaz.model.manifest import Manifest
+from alsriaz.platform.spec import parse_spec
+from alsriaz.rules.rules import NO_RULES
+from alsriaz.tables.reading import read_purchases
 from alsriaz.training.engines import Factors
 from alsriaz.training.items import item_table
 from alsriaz.training.model import model_arrays
 from alsriaz.training.pairs import pair_up
-from alsriaz.training.sales.reading import read_purchases
 from alsriaz.training.window import find_window
 from local_test import questions, tables
 from local_test.cast import Cast, choose

@@ -10,21 +10,21 @@ from pathlib import Path
 import pytest
 
 import alsriaz
-from alsriaz.core.artifact import ModelArrays
-from alsriaz.core.binding import UNKNOWN
-from alsriaz.core.rules import EXCLUDE, INCLUDE, parse_rules
+from alsriaz.model.folder import ModelArrays
+from alsriaz.platform.channels import USED_CHANNELS
 from alsriaz.predictor import create_app
+from alsriaz.questions.recommender import TASKS, Limits, Recommender
+from alsriaz.rules.binding import UNKNOWN
+from alsriaz.rules.rules import EXCLUDE, INCLUDE, parse_rules
 from alsriaz.serving import metrics
 from alsriaz.serving.access_log import access_line
 from alsriaz.serving.exchange import Exchange
 from alsriaz.serving.live_rules.source import REASONS as LIVE_REASONS
-from alsriaz.serving.recommender import TASKS, Limits, Recommender
 from alsriaz.serving.settings import ROWS, read_settings
 from alsriaz.serving.tally import Tally
 from alsriaz.serving.wire import STATUS
+from alsriaz.tables.refusals import REASONS
 from alsriaz.training.main import CALLER, DEFECT, DONE
-from alsriaz.training.platform_facts import USED_CHANNELS
-from alsriaz.training.sales.refusals import REASONS
 from docs.make_settings import PAGE, page
 from tests.small_models import shop
 

@@ -66,10 +66,10 @@ def modules_after(statement: str) -> set[str]:
 
 HEAVY = {"pyspark", "pandas", "pyarrow", "scipy", "boto3", "botocore"}
 LOADED = [
-    ("import alsriaz.predictor, alsriaz.serving.recommender", HEAVY, "the application"),
+    ("import alsriaz.predictor, alsriaz.questions.recommender", HEAVY, "the application"),
     ("import alsriaz.serving.supervisor", HEAVY | {"flask"}, "the supervisor"),
     ("import alsriaz.serving.live_rules.__main__", HEAVY | {"flask"}, "the poller of a file of live rules"),
-    ("import alsriaz.core.artifact, alsriaz.core.model_writer", HEAVY | {"flask"}, "core"),
+    ("import alsriaz.model.folder, alsriaz.model.writer", HEAVY | {"flask"}, "core"),
     ("import alsriaz.training.job", {"pyspark", "flask", "pandas"}, "training, before an engine is opened"),
 ]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from alsriaz.core.artifact import open_model
+from alsriaz.model.folder import open_model
 from tests.serving.serving_process import Server, running_server
 from tests.train_process import REFERENCE, Trained, lay_out, trained
 

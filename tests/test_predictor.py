@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alsriaz.predictor import create_app
-from alsriaz.serving.recommender import TASKS, Limits, Recommender
+from alsriaz.questions.recommender import TASKS, Limits, Recommender
 from alsriaz.serving.settings import read_settings
 from alsriaz.serving.wire import STATUS
 from tests.small_models import shop

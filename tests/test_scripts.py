@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alsriaz.core.layout import SALES_SUFFIXES
+from alsriaz.platform.layout import SALES_SUFFIXES
 from local_test.arguments import SUFFIXES
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,8 +10,9 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.routing import BaseConverter
 
-from alsriaz.core.errors import CallerError, RequestError
-from alsriaz.core.setting import shown
+from alsriaz.errors import CallerError, RequestError
+from alsriaz.platform.setting import shown
+from alsriaz.questions.recommender import Recommender, label_of
 from alsriaz.serving.body import receive
 from alsriaz.serving.decoding import decode, decode_in_place
 from alsriaz.serving.media import CSV, JSON, answer_type, request_type
@@ -19,7 +20,6 @@ from alsriaz.serving.metrics import CONTENT_TYPE, Metrics
 from alsriaz.serving.multi_model.models import Models
 from alsriaz.serving.multi_model.pool import Lease
 from alsriaz.serving.multi_model.wire import entry_body, load_request, model_in_path, page_body
-from alsriaz.serving.recommender import Recommender, label_of
 from alsriaz.serving.settings import Settings
 from alsriaz.serving.tally import OTHER, Tally
 from alsriaz.serving.transform import execution_parameters

@@ -5,16 +5,16 @@ from pathlib import Path
 
 from flask import Flask
 
-from alsriaz.core.artifact import open_model
-from alsriaz.core.layout import Layout
+from alsriaz.model.folder import open_model
+from alsriaz.platform.layout import Layout
 from alsriaz.predictor import create_app, create_models_app
+from alsriaz.questions.recommender import Limits, Recommender
 from alsriaz.serving.live_rules.model import live_rules_of
 from alsriaz.serving.log import configure_log
 from alsriaz.serving.metrics import Metrics
 from alsriaz.serving.multi_model.freed import share_one_arena
 from alsriaz.serving.multi_model.models import Models, terms_of
 from alsriaz.serving.multi_model.peers import FOLDER as MODELS_FOLDER
-from alsriaz.serving.recommender import Limits, Recommender
 from alsriaz.serving.settings import read_settings
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from alsriaz.core.artifact import open_model
-from alsriaz.serving.recommender import Limits, Recommender
+from alsriaz.model.folder import open_model
+from alsriaz.questions.recommender import Limits, Recommender
 from tests.image.sdk_clients import Desk, Told, desk
 from tests.serving.serving_process import free_port
 from tests.small_models import Purchase, SmallModel

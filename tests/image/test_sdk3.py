@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from alsriaz.core.artifact import open_model
-from alsriaz.serving.recommender import Limits, Recommender
+from alsriaz.model.folder import open_model
+from alsriaz.questions.recommender import Limits, Recommender
 from tests.image.docker import run
 from tests.image.sdk_clients import Desk, Told, desk
 from tests.train_process import as_csv, groceries

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from alsriaz.core.artifact import verify_model
+from alsriaz.model.folder import verify_model
 from tests.image.docker import Container, started_container
 from tests.serving.serving_process import until
 from tests.small_models import shop

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from alsriaz.core.artifact import Model
-from alsriaz.core.attribute_columns import column_of
-from alsriaz.core.attributes import NO_IDS, Attributes, ItemTable
+from alsriaz.model.attribute_columns import column_of
+from alsriaz.model.attributes import NO_IDS, Attributes, ItemTable
+from alsriaz.model.folder import Model
 from benchmarks.many_rules import random_model
 
 N_ITEMS, N_CUSTOMERS = 20_000, 500

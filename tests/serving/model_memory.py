@@ -11,10 +11,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:1] = [str(ROOT / "container"), str(ROOT)]
 
-from alsriaz.core.artifact import open_model  # noqa: E402
-from alsriaz.core.errors import RequestError  # noqa: E402
+from alsriaz.errors import RequestError  # noqa: E402
+from alsriaz.model.folder import open_model  # noqa: E402
+from alsriaz.questions.recommender import Limits, Recommender  # noqa: E402
 from alsriaz.serving.multi_model.freed import give_memory_back  # noqa: E402
-from alsriaz.serving.recommender import Limits, Recommender  # noqa: E402
 from alsriaz.serving.tally import Tally  # noqa: E402
 from alsriaz.serving.wire import Record  # noqa: E402
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from alsriaz.core.manifest import read_manifest
+from alsriaz.model.manifest import read_manifest
 from tests.serving.serving_process import Answer, HttpServer, Locally, Serving
 from tests.small_models import shop
 

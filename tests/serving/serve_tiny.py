@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[0] = str(ROOT / "container")
 
-from alsriaz.core.errors import ModelError  # noqa: E402
+from alsriaz.errors import ModelError  # noqa: E402
 from alsriaz.serving.settings import Settings  # noqa: E402
 from alsriaz.serving.supervisor import main  # noqa: E402
 

@@ -7,9 +7,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from alsriaz.predictor import create_app
+from alsriaz.questions.recommender import Limits, Recommender
 from alsriaz.serving.access_log import access_line, escaped
 from alsriaz.serving.exchange import Exchange
-from alsriaz.serving.recommender import Limits, Recommender
 from alsriaz.serving.settings import read_settings
 from tests.small_models import shop
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alsriaz.core.errors import RequestError
+from alsriaz.errors import RequestError
 from alsriaz.serving.decoding import decode, decode_in_place
 from alsriaz.serving.media import CSV, JSON, LINES
 from alsriaz.serving.wire import STATUS, Record

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from alsriaz.core.dates import day_text
-from alsriaz.core.model_writer import writing_model
-from alsriaz.core.rules import NO_RULES
+from alsriaz.model.writer import writing_model
+from alsriaz.platform.days import day_text
+from alsriaz.rules.rules import NO_RULES
 from alsriaz.serving.wire import STATUS
 from tests.serving.fuzzing import body, customer, large_shop
 from tests.serving.serving_process import Server, descendants, running_server, until

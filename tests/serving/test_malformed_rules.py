@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from alsriaz.predictor import create_app
-from alsriaz.serving.recommender import Limits, Recommender
+from alsriaz.questions.recommender import Limits, Recommender
 from alsriaz.serving.settings import read_settings
 from tests.small_models import shop
 

@@ -1,6 +1,6 @@
 import pytest
 
-from alsriaz.core.errors import RequestError
+from alsriaz.errors import RequestError
 from alsriaz.serving.media import CSV, JSON, LINES, answer_type, request_type
 
 CONTENT_TYPES = [

@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import alsriaz
 from alsriaz.predictor import create_app
+from alsriaz.questions.recommender import Limits, Recommender
 from alsriaz.serving.metrics import BUCKETS, CONTENT_TYPE
-from alsriaz.serving.recommender import Limits, Recommender
 from alsriaz.serving.settings import read_settings
 from tests.serving.serving_process import Server, descendants, running_server, until
 from tests.small_models import shop

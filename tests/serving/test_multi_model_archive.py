@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from alsriaz.core.artifact import verify_model
-from alsriaz.core.errors import ModelError
-from alsriaz.core.manifest import read_manifest
+from alsriaz.errors import ModelError
+from alsriaz.model.folder import verify_model
+from alsriaz.model.manifest import read_manifest
 from alsriaz.serving.multi_model.archive import unpack_files, unpack_manifest
 from tests.small_models import cut, shop
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alsriaz.core.manifest import read_manifest
-from alsriaz.core.rules import NO_RULES, parse_standing_rules
+from alsriaz.model.manifest import read_manifest
+from alsriaz.rules.rules import NO_RULES, parse_standing_rules
 from alsriaz.serving.multi_model.cost import model_size
 from benchmarks.many_rules import random_model, write
 from benchmarks.worker_memory import write_model

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from alsriaz.core.artifact import open_model
-from alsriaz.core.errors import RequestError, SpecError
-from alsriaz.core.layout import Layout
-from alsriaz.core.machine import memory_limit
-from alsriaz.core.manifest import read_manifest
+from alsriaz.errors import RequestError, SpecError
+from alsriaz.model.folder import open_model
+from alsriaz.model.manifest import read_manifest
+from alsriaz.platform.layout import Layout
+from alsriaz.platform.machine import memory_limit
+from alsriaz.questions.recommender import Limits
 from alsriaz.serving.multi_model import models as module
 from alsriaz.serving.multi_model.cost import model_size
 from alsriaz.serving.multi_model.models import Models, Terms, terms_of
-from alsriaz.serving.recommender import Limits
 from alsriaz.serving.settings import read_settings
 from tests.serving.multi_model_platform import write_shop
 from tests.serving.test_multi_model_archive import pack

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from alsriaz.core.errors import RequestError
+from alsriaz.errors import RequestError
 from alsriaz.serving.multi_model.names import check_name, name_after, token_after
 from alsriaz.serving.multi_model.wire import load_request, model_in_path
 from tests.serving.multi_model_platform import path_of

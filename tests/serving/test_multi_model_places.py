@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from alsriaz.core.errors import ModelError, RequestError
-from alsriaz.core.layout import Layout
+from alsriaz.errors import ModelError, RequestError
+from alsriaz.platform.layout import Layout
 from alsriaz.serving.multi_model.places import folder_of_url, manifest_of, place_of_target
 from tests.small_models import shop
 

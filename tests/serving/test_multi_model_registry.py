@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from alsriaz.core.errors import RequestError
+from alsriaz.errors import RequestError
 from alsriaz.serving.multi_model.entry import Entry
 from alsriaz.serving.multi_model.registry import NoRoom, Registry
 

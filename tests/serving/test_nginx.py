@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alsriaz.core.errors import SpecError
+from alsriaz.errors import SpecError
 from alsriaz.serving.nginx import check_port, nginx_configuration, nginx_program, private_folder, socket_path
 from alsriaz.serving.settings import read_settings
 

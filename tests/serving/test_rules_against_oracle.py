@@ -8,8 +8,8 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from alsriaz.core.errors import RuleError
-from alsriaz.serving.recommender import Limits, Recommender
+from alsriaz.errors import RuleError
+from alsriaz.questions.recommender import Limits, Recommender
 from tests.oracle import Contradiction, expect
 from tests.small_models import Purchase, SmallModel
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alsriaz.core.errors import SpecError
-from alsriaz.core.machine import available_cores
-from alsriaz.core.setting import Setting, markdown_table, whole
+from alsriaz.errors import SpecError
+from alsriaz.platform.machine import available_cores
+from alsriaz.platform.setting import Setting, markdown_table, whole
 from alsriaz.serving.live_rules.location import FileLocation, S3Location
 from alsriaz.serving.settings import ROWS, Settings, read_settings, settings_table
 

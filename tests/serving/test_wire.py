@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from alsriaz.core.errors import RequestError, RuleError
+from alsriaz.errors import RequestError, RuleError
 from alsriaz.serving.media import CSV, JSON, LINES
 from alsriaz.serving.wire import STATUS, Answered, Request, encode, error_code, error_text
 

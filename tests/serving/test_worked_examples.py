@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from alsriaz.core.artifact import open_model
-from alsriaz.core.rules import SECTIONS
-from alsriaz.serving.recommender import TASKS
+from alsriaz.model.folder import open_model
+from alsriaz.questions.recommender import TASKS
+from alsriaz.rules.rules import SECTIONS
 from alsriaz.training.customer_lists import customer_lists
 from tests.serving.serving_process import HttpServer, Serving
 from tests.serving.worked_examples import DEFAULTS, EXAMPLES, OUTPUT, STANDING, Csv, Example, brief, example_shop

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from alsriaz.core.artifact import open_model
-from alsriaz.core.errors import CallerError
-from alsriaz.core.layout import Layout
-from alsriaz.core.spec import parse_spec
+from alsriaz.errors import CallerError
+from alsriaz.model.folder import open_model
+from alsriaz.platform.layout import Layout
+from alsriaz.platform.spec import parse_spec
+from alsriaz.tables.objects import sales_kind
 from alsriaz.training import job
 from alsriaz.training.log import Log
-from alsriaz.training.objects import sales_kind
 from alsriaz.training.pipes import copy_table, open_pipe
 from tests.test_docs import METRIC_DEFINITIONS
 from tests.train_process import FILE, PIPE, Trained, as_csv, facts, feeding, groceries, lay_out, train

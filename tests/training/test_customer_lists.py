@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from alsriaz.core.dates import Day
-from alsriaz.core.errors import SpecError
-from alsriaz.core.rules import parse_standing_rules
-from alsriaz.serving.recommender import Limits, Recommender
+from alsriaz.errors import SpecError
+from alsriaz.platform.days import Day
+from alsriaz.questions.recommender import Limits, Recommender
+from alsriaz.rules.rules import parse_standing_rules
 from alsriaz.training.customer_lists import customer_lists, parse_baskets
 from tests.small_models import LAST_DAY, SmallModel, shop
 

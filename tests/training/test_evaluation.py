@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from alsriaz.core.dates import Day
+from alsriaz.platform.days import Day
+from alsriaz.tables.purchases import Purchases
 from alsriaz.training.engines import Factors
 from alsriaz.training.evaluation import Evaluation, evaluate
 from alsriaz.training.pairs import Pairs, pair_up
-from alsriaz.training.sales.purchases import Purchases
 from alsriaz.training.window import Window
 
 CUSTOMERS = ["ann", "bob", "cy", "dan"]

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from alsriaz.core.artifact import Model
-from alsriaz.core.dates import Day
-from alsriaz.core.manifest import Manifest
-from alsriaz.core.rules import NO_RULES
-from alsriaz.core.spec import parse_spec
-from alsriaz.serving.recommender import Limits, Recommender
+from alsriaz.model.folder import Model
+from alsriaz.model.manifest import Manifest
+from alsriaz.platform.days import Day
+from alsriaz.platform.spec import parse_spec
+from alsriaz.questions.recommender import Limits, Recommender
+from alsriaz.rules.rules import NO_RULES
+from alsriaz.tables.purchases import Purchases
 from alsriaz.training.engines import Engine, blocks_for, open_engine
 from alsriaz.training.model import model_arrays, rating_matrix
 from alsriaz.training.pairs import pair_up
-from alsriaz.training.sales.purchases import Purchases
 from alsriaz.training.window import Window
 
 pytestmark = pytest.mark.spark

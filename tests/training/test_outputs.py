@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alsriaz.serving.recommender import Limits, Recommender
+from alsriaz.questions.recommender import Limits, Recommender
+from alsriaz.tables.refusals import Refusals, RejectedRow
 from alsriaz.training.outputs import whole_file, write_json, write_recommendations, write_rejected
-from alsriaz.training.sales.refusals import Refusals, RejectedRow
 from tests.small_models import SmallModel, shop
 
 STANDING: list[dict[str, Any]] = [

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alsriaz.core.dates import Day
-from alsriaz.core.errors import DataError
+from alsriaz.errors import DataError
+from alsriaz.platform.days import Day
+from alsriaz.tables.purchases import Purchases
 from alsriaz.training.pairs import check_enough, first_sale_days, pair_up
-from alsriaz.training.sales.purchases import Purchases
 from alsriaz.training.window import Window
 
 CUSTOMERS, ITEMS = [f"c{n}" for n in range(5)], [f"i{n}" for n in range(3)]

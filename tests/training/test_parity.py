@@ -10,7 +10,7 @@ import pytest
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import SparkSession
 
-from alsriaz.core.artifact import open_model
+from alsriaz.model.folder import open_model
 from tests.train_process import as_csv, groceries, lay_out, trained
 
 pytestmark = pytest.mark.spark

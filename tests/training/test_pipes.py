@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from alsriaz.core.errors import DataError
-from alsriaz.core.layout import Layout
-from alsriaz.core.spec import parse_spec
+from alsriaz.errors import DataError
+from alsriaz.platform.channels import Channel
+from alsriaz.platform.layout import Layout
+from alsriaz.platform.spec import parse_spec
+from alsriaz.tables.objects import sales_kind
 from alsriaz.training.inputs import Inputs
-from alsriaz.training.objects import sales_kind
 from alsriaz.training.pipes import MOST_JSON, copy_table, open_pipe
-from alsriaz.training.platform_facts import Channel
 from tests.train_process import feeding
 
 H, A, B = b"customer,item,quantity,date\n", b"a,x,1,2011-01-01\n", b"b,y,2,2011-01-02\n"

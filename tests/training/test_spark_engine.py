@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alsriaz.core.errors import CallerError
-from alsriaz.core.foldin import Equations, gram
-from alsriaz.core.spec import parse_spec
+from alsriaz.errors import CallerError
+from alsriaz.platform.spec import parse_spec
+from alsriaz.scoring.foldin import Equations, gram
 from alsriaz.training.engines import Blocks, Engine, Factors, RatingMatrix, blocks_for, open_engine
 from alsriaz.training.engines.jvm import MODULE_OPTIONS
 from alsriaz.training.engines.spark import SparkEngine

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from alsriaz.core.artifact import verify_model
-from alsriaz.core.layout import Layout
+from alsriaz.model.folder import verify_model
+from alsriaz.platform.layout import Layout
 from tests.train_process import PIPE, ROOT, TRAIN, as_csv, facts, groceries, lay_out
 
 SALES = as_csv(groceries(60))

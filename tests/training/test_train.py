@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alsriaz.core.artifact import Model, open_model, verify_model
-from alsriaz.core.errors import ModelError
+from alsriaz.errors import ModelError
+from alsriaz.model.folder import Model, open_model, verify_model
 from tests.train_process import TRAIN, Trained, as_csv, groceries, lay_out, rows_of, train, trained
 
 pytestmark = pytest.mark.spark

@@ -10,7 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from alsriaz.core.artifact import Model, open_model, verify_model
+from alsriaz.model.folder import Model, open_model, verify_model
 from tests.train_process import Trained, as_csv, groceries, lay_out, train, trained
 
 pytestmark = pytest.mark.spark

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from alsriaz.core.artifact import open_model
-from alsriaz.core.rules import parse_standing_rules
+from alsriaz.model.folder import open_model
+from alsriaz.rules.rules import parse_standing_rules
 from tests.train_process import as_csv, lay_out, rows_of, train, trained
 
 pytestmark = pytest.mark.spark

@@ -3,10 +3,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alsriaz.core.dates import Day, day_text, today
-from alsriaz.core.errors import DataError
-from alsriaz.core.spec import parse_spec
-from alsriaz.training.sales.purchases import Purchases
+from alsriaz.errors import DataError
+from alsriaz.platform.days import Day, day_text, today
+from alsriaz.platform.spec import parse_spec
+from alsriaz.tables.purchases import Purchases
 from alsriaz.training.window import Window, find_window
 
 

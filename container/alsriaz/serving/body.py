@@ -5,7 +5,7 @@ import os
 import tempfile
 from typing import IO, Protocol
 
-from alsriaz.core.errors import RequestError
+from alsriaz.errors import RequestError
 
 _IN_MEMORY = 1 << 20
 _AT_ONCE = 1 << 18

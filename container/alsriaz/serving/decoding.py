@@ -7,10 +7,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
-from alsriaz.core.errors import RequestError
-from alsriaz.core.fields import check_fields
-from alsriaz.core.json_file import no_constant, no_repeats, told_of
-from alsriaz.core.setting import shown
+from alsriaz.errors import RequestError
+from alsriaz.platform.json_file import no_constant, no_repeats, told_of
+from alsriaz.platform.setting import shown
+from alsriaz.questions.fields import check_fields
 from alsriaz.serving.media import CSV, JSON, LINES
 from alsriaz.serving.wire import Record, Request
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from alsriaz.core.errors import RequestError
-from alsriaz.core.setting import shown
+from alsriaz.errors import RequestError
+from alsriaz.platform.setting import shown
 
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 

@@ -19,12 +19,12 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from alsriaz import __version__
+from alsriaz.questions.recommender import TASKS
 from alsriaz.serving.exchange import Exchange
 from alsriaz.serving.live_rules.folder import FOLDER as RULES_FOLDER
 from alsriaz.serving.live_rules.folder import RulesFolder
 from alsriaz.serving.live_rules.source import REASONS
 from alsriaz.serving.live_rules.status import Status
-from alsriaz.serving.recommender import TASKS
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"

@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from alsriaz.core.errors import SpecError
-from alsriaz.core.setting import shown
+from alsriaz.errors import SpecError
+from alsriaz.platform.setting import shown
 from alsriaz.serving.settings import ROWS, Settings
 
 _TEMPLATE = Path(__file__).resolve().parents[1] / "nginx.conf"

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from alsriaz.core.errors import SpecError
-from alsriaz.core.machine import available_cores, memory_limit
-from alsriaz.core.setting import Setting, boolean, markdown_table, nearest, optional, shown, whole
+from alsriaz.errors import SpecError
+from alsriaz.platform.machine import available_cores, memory_limit
+from alsriaz.platform.setting import Setting, boolean, markdown_table, nearest, optional, shown, whole
 from alsriaz.serving.live_rules.location import EXPECTED, Location, parse_location
 from alsriaz.serving.media import CSV, JSON, LINES
 

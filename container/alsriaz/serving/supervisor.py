@@ -16,8 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from alsriaz.core.errors import CallerError, Stopped
-from alsriaz.core.layout import Layout
+from alsriaz.errors import CallerError, Stopped
+from alsriaz.platform.layout import Layout
 from alsriaz.serving.child import Child
 from alsriaz.serving.live_rules.folder import FOLDER as RULES_FOLDER
 from alsriaz.serving.live_rules.keeper import check_location, first_check, keep_polling
@@ -41,8 +41,10 @@ Connect = Callable[[], Coroutine[Any, Any, tuple[asyncio.StreamReader, asyncio.S
 
 def verify_model(settings: Settings) -> None:
     """Check the model folder, each file by its hash; ModelError where it can't be used under these settings."""
-    from alsriaz.core import artifact  # not at the top: NumPy takes a while, in which a signal would find no handler
-    from alsriaz.serving.served_model import check_room
+    from alsriaz.model import (
+        folder as artifact,  # not at the top: NumPy takes a while, in which a signal would find no handler
+    )
+    from alsriaz.questions.served_model import check_room
 
     folder = Layout.from_environment().model
     artifact.verify_model(folder)

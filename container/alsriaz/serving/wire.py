@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from alsriaz.core.errors import CallerError, RequestError, RuleError
-from alsriaz.core.ids import parse_id
+from alsriaz.errors import CallerError, RequestError, RuleError
+from alsriaz.model.ids import parse_id
 from alsriaz.serving.media import CSV, LINES
 
 STATUS = {

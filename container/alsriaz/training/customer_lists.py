@@ -6,17 +6,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alsriaz.core.artifact import Model
-from alsriaz.core.binding import BoundRules, bind, make_layer, without_history
-from alsriaz.core.dates import Day
-from alsriaz.core.errors import RequestError, SpecError
-from alsriaz.core.history import DEFAULT_MOST_ENTRIES, Bought, Entry, factors_from, parse_history, stored, with_history
-from alsriaz.core.layout import RULES_NAME
-from alsriaz.core.lists import Ask, Pick, make_lists
-from alsriaz.core.ranking import NONE
-from alsriaz.core.rules import Rules
-from alsriaz.core.scorers import FixedScorer, Scorer
-from alsriaz.core.setting import shown
+from alsriaz.errors import RequestError, SpecError
+from alsriaz.model.folder import Model
+from alsriaz.platform.days import Day
+from alsriaz.platform.layout import RULES_NAME
+from alsriaz.platform.setting import shown
+from alsriaz.rules.binding import BoundRules, bind, make_layer, without_history
+from alsriaz.rules.lists import Ask, Pick, make_lists
+from alsriaz.rules.rules import Rules
+from alsriaz.scoring.history import (
+    DEFAULT_MOST_ENTRIES,
+    Bought,
+    Entry,
+    factors_from,
+    parse_history,
+    stored,
+    with_history,
+)
+from alsriaz.scoring.ranking import NONE
+from alsriaz.scoring.scorers import FixedScorer, Scorer
 from alsriaz.training.engines import Progress
 
 PROGRESS_SECONDS = 5

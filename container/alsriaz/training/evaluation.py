@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
-from alsriaz.core.ids import Positions
-from alsriaz.core.ranking import best
-from alsriaz.core.scorers import FixedScorer, ItemFactors, Scorer
+from alsriaz.model.ids import Positions
+from alsriaz.scoring.ranking import best
+from alsriaz.scoring.scorers import FixedScorer, ItemFactors, Scorer
 from alsriaz.training.engines import Factors
 from alsriaz.training.pairs import Pairs
 

@@ -4,12 +4,12 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from alsriaz.core.layout import ITEMS_CHANNEL, RULES_CHANNEL, RULES_NAME, SPEC_CHANNEL, SPEC_NAME, Layout
-from alsriaz.training.item_rows import items_kind
-from alsriaz.training.objects import sales_kind
+from alsriaz.platform.channels import Channel
+from alsriaz.platform.layout import ITEMS_CHANNEL, RULES_CHANNEL, RULES_NAME, SPEC_CHANNEL, SPEC_NAME, Layout
+from alsriaz.tables.item_rows import items_kind
+from alsriaz.tables.objects import sales_kind
+from alsriaz.tables.sales_spec import SalesSpec
 from alsriaz.training.pipes import Progress, copy_json, copy_table, open_pipe, refuse_record_io
-from alsriaz.training.platform_facts import Channel
-from alsriaz.training.sales.sales_spec import SalesSpec
 
 
 class Inputs:

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from alsriaz.core.attribute_columns import MISSING, Column, text_column
-from alsriaz.core.attributes import Attributes, ItemTable
-from alsriaz.core.ids import IdTable, pack_ids
-from alsriaz.core.plain_number import shortest_text
-from alsriaz.training.item_columns import DESCRIPTION
-from alsriaz.training.item_merge import GivenItems, MergedItems
-from alsriaz.training.item_rows import ItemReader
+from alsriaz.model.attribute_columns import MISSING, Column, text_column
+from alsriaz.model.attributes import Attributes, ItemTable
+from alsriaz.model.ids import IdTable, pack_ids
+from alsriaz.platform.plain_number import shortest_text
+from alsriaz.tables.item_columns import DESCRIPTION
+from alsriaz.tables.item_merge import GivenItems, MergedItems
+from alsriaz.tables.item_rows import ItemReader
+from alsriaz.tables.purchases import Purchases
+from alsriaz.tables.reading import Progress, names_of, reading
+from alsriaz.tables.sales_spec import SalesSpec
 from alsriaz.training.pairs import Pairs
-from alsriaz.training.sales.purchases import Purchases
-from alsriaz.training.sales.reading import Progress, names_of, reading
-from alsriaz.training.sales.sales_spec import SalesSpec
 
 
 def read_items(files: Sequence[Path], spec: SalesSpec, progress: Progress) -> GivenItems:

@@ -9,31 +9,31 @@ from pathlib import Path
 from typing import Any
 
 import alsriaz
-from alsriaz.core.artifact import Model, ModelArrays
-from alsriaz.core.attributes import Attributes, ItemTable
-from alsriaz.core.binding import check_attributes
-from alsriaz.core.dates import Day, day_text
-from alsriaz.core.errors import CallerError, RuleError, SpecError
-from alsriaz.core.json_file import read_object
-from alsriaz.core.layout import RULES_NAME, Layout
-from alsriaz.core.manifest import Manifest
-from alsriaz.core.model_writer import writing_model
-from alsriaz.core.rules import NO_RULES, Rules, parse_standing_rules
-from alsriaz.core.spec import Spec, read_spec
+from alsriaz.errors import CallerError, RuleError, SpecError
+from alsriaz.model.attributes import Attributes, ItemTable
+from alsriaz.model.folder import Model, ModelArrays
+from alsriaz.model.manifest import Manifest
+from alsriaz.model.writer import writing_model
+from alsriaz.platform.channels import check_hosts, read_channels, unused_channels
+from alsriaz.platform.days import Day, day_text
+from alsriaz.platform.json_file import read_object
+from alsriaz.platform.layout import RULES_NAME, Layout
+from alsriaz.platform.spec import Spec, read_spec
+from alsriaz.rules.binding import check_attributes
+from alsriaz.rules.rules import NO_RULES, Rules, parse_standing_rules
+from alsriaz.tables.item_merge import GivenItems
+from alsriaz.tables.purchases import Purchases
+from alsriaz.tables.reading import read_purchases
+from alsriaz.tables.refusals import Refusals
 from alsriaz.training.customer_lists import parse_baskets
 from alsriaz.training.engines import Blocks, Engine, Factors, blocks_for, open_engine
 from alsriaz.training.evaluation import Evaluation, evaluate
 from alsriaz.training.inputs import Inputs
-from alsriaz.training.item_merge import GivenItems
 from alsriaz.training.items import item_table, read_items
 from alsriaz.training.log import Log, print_metrics
 from alsriaz.training.model import check_factors, model_arrays, rating_matrix
 from alsriaz.training.outputs import check_writable, write_json, write_recommendations, write_rejected
 from alsriaz.training.pairs import Pairs, check_enough, pair_up
-from alsriaz.training.platform_facts import check_hosts, read_channels, unused_channels
-from alsriaz.training.sales.purchases import Purchases
-from alsriaz.training.sales.reading import read_purchases
-from alsriaz.training.sales.refusals import Refusals
 from alsriaz.training.window import Window, find_window
 
 NO_MANIFEST = Manifest({}, "")  # of a model that is not finished yet

@@ -9,9 +9,9 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from alsriaz.core.errors import CallerError, Stopped
-from alsriaz.core.layout import Layout
-from alsriaz.core.setting import shown
+from alsriaz.errors import CallerError, Stopped
+from alsriaz.platform.layout import Layout
+from alsriaz.platform.setting import shown
 from alsriaz.training.log import Log
 
 DONE, CALLER, DEFECT = 0, 1, 2

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from alsriaz.core.artifact import ModelArrays
-from alsriaz.core.errors import CallerError
-from alsriaz.core.foldin import LARGEST_FACTOR, gram
-from alsriaz.core.ids import pack_ids
-from alsriaz.core.ratings import rate
-from alsriaz.core.spec import Spec
+from alsriaz.errors import CallerError
+from alsriaz.model.folder import ModelArrays
+from alsriaz.model.ids import pack_ids
+from alsriaz.platform.spec import Spec
+from alsriaz.scoring.foldin import LARGEST_FACTOR, gram
+from alsriaz.scoring.ratings import rate
+from alsriaz.tables.purchases import Purchases
 from alsriaz.training.engines import Factors, RatingMatrix
 from alsriaz.training.pairs import Pairs, first_sale_days
-from alsriaz.training.sales.purchases import Purchases
 
 
 def rating_matrix(pairs: Pairs, spec: Spec) -> RatingMatrix:

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from alsriaz.core.artifact import Model
-from alsriaz.core.errors import CallerError
-from alsriaz.core.layout import Layout
+from alsriaz.errors import CallerError
+from alsriaz.model.folder import Model
+from alsriaz.platform.layout import Layout
+from alsriaz.tables.refusals import Refusals, RejectedRow
 from alsriaz.training.customer_lists import customer_lists
 from alsriaz.training.engines import Progress
-from alsriaz.training.sales.refusals import Refusals, RejectedRow
 
 OUTPUT_COLUMNS = ("customer", "place", "item", "score", "reason")
 

@@ -6,9 +6,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from alsriaz.core.errors import DataError
-from alsriaz.core.ratings import PairPurchases, decay
-from alsriaz.training.sales.purchases import Purchases
+from alsriaz.errors import DataError
+from alsriaz.scoring.ratings import PairPurchases, decay
+from alsriaz.tables.purchases import Purchases
 from alsriaz.training.window import Window
 
 Codes = npt.NDArray[np.int32]

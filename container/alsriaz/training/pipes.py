@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
-from alsriaz.core.errors import DataError
-from alsriaz.training.objects import TableKind, one_table
+from alsriaz.errors import DataError
+from alsriaz.tables.objects import TableKind, one_table
 
 PATIENCE: Final = 60.0  # seconds
 MOST_JSON: Final = 16 << 20

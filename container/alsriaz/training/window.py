@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alsriaz.core.dates import Day, day_text, today
-from alsriaz.core.errors import DataError
-from alsriaz.core.spec import Spec
-from alsriaz.training.sales.purchases import Purchases
+from alsriaz.errors import DataError
+from alsriaz.platform.days import Day, day_text, today
+from alsriaz.platform.spec import Spec
+from alsriaz.tables.purchases import Purchases
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from alsriaz.core.errors import SpecError
+from alsriaz.errors import SpecError
 from alsriaz.serving.live_rules import keeper
 from alsriaz.serving.live_rules.folder import RulesFolder
 from alsriaz.serving.live_rules.keeper import check_location, first_check, keep_polling

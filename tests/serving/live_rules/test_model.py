@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from alsriaz.core.rules import parse_standing_rules
+from alsriaz.questions.recommender import Limits, Recommender
+from alsriaz.questions.served_model import ServedModel
+from alsriaz.questions.tasks import TASKS
+from alsriaz.rules.rules import parse_standing_rules
 from alsriaz.serving.live_rules.follower import Live
 from alsriaz.serving.live_rules.model import LiveModel, LiveRules
-from alsriaz.serving.recommender import Limits, Recommender
-from alsriaz.serving.served_model import ServedModel
 from alsriaz.serving.tally import Tally
-from alsriaz.serving.tasks import TASKS
 from tests.small_models import shop
 
 DEPARTMENT = {"department": ["FRUIT", "BAKERY", "SWEETS", "FRUIT", None, "FRUIT"]}

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from alsriaz.core.binding import make_layer
-from alsriaz.core.layout import Layout
-from alsriaz.core.notices import Notice
-from alsriaz.core.rules import Rules
+from alsriaz.platform.layout import Layout
+from alsriaz.rules.binding import make_layer
+from alsriaz.rules.notices import Notice
+from alsriaz.rules.rules import Rules
 from alsriaz.serving.live_rules.__main__ import check_for
 from alsriaz.serving.live_rules.binding import bind_whole
 from alsriaz.serving.live_rules.file_source import FileSource

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alsriaz.core.errors import CallerError
-from alsriaz.core.spec import parse_spec
+from alsriaz.errors import CallerError
+from alsriaz.platform.spec import parse_spec
 from alsriaz.training.engines import Factors, RatingMatrix, blocks_for, class_data, spark
 from alsriaz.training.engines.class_data import main
 from alsriaz.training.engines.jvm import spark_jars

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from alsriaz.core.errors import CallerError
+from alsriaz.errors import CallerError
 from alsriaz.training.engines.jvm import (
     LARGEST_ARCHIVED_HEAP_MB,
     Jvm,

@@ -10,12 +10,12 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from alsriaz.core.artifact import open_model
-from alsriaz.core.binding import bind, make_layer
-from alsriaz.core.errors import CallerError, SpecError
-from alsriaz.core.layout import Layout
-from alsriaz.core.notices import Notice
-from alsriaz.core.rules import Rules
+from alsriaz.errors import CallerError, SpecError
+from alsriaz.model.folder import open_model
+from alsriaz.platform.layout import Layout
+from alsriaz.rules.binding import bind, make_layer
+from alsriaz.rules.notices import Notice
+from alsriaz.rules.rules import Rules
 from alsriaz.serving.live_rules.binding import bind_whole
 from alsriaz.serving.live_rules.file_source import FileSource
 from alsriaz.serving.live_rules.folder import FOLDER, RulesFolder

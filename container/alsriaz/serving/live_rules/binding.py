@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import NamedTuple
 
-from alsriaz.core.binding import BoundRules, Layer, bind, make_layer
-from alsriaz.core.catalogue import Catalogue
-from alsriaz.core.errors import RuleError
-from alsriaz.core.rules import NO_RULES, Rules
+from alsriaz.errors import RuleError
+from alsriaz.rules.binding import BoundRules, Layer, bind, make_layer
+from alsriaz.rules.catalogue import Catalogue
+from alsriaz.rules.rules import NO_RULES, Rules
 
 _ON_ATTRIBUTES = ("include_where", "exclude_where", "boost", "at_most")
 """What a model can't keep where its items lack the attribute."""

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from alsriaz.core.errors import RuleError, SpecError
-from alsriaz.core.json_file import read_object
-from alsriaz.core.rules import Rules, parse_standing_rules
+from alsriaz.errors import RuleError, SpecError
+from alsriaz.platform.json_file import read_object
+from alsriaz.rules.rules import Rules, parse_standing_rules
 from alsriaz.serving.live_rules.folder import RulesFolder
 
 LOOK_SECONDS = 1.0

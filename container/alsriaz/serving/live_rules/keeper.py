@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from alsriaz.core.errors import SpecError
+from alsriaz.errors import SpecError
 from alsriaz.serving.child import Child
 from alsriaz.serving.live_rules.folder import RulesFolder
 from alsriaz.serving.live_rules.location import Location, S3Location

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from alsriaz.questions.served_model import ServedModel
 from alsriaz.serving.live_rules.folder import FOLDER
 from alsriaz.serving.live_rules.follower import Follower, Live
-from alsriaz.serving.served_model import ServedModel
 
 _LOG = logging.getLogger("alsriaz.live_rules")
 

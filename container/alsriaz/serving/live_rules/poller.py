@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from alsriaz.core.dates import Day
-from alsriaz.core.errors import RequestError, RuleError, SpecError
-from alsriaz.core.history import DEFAULT_MOST_ENTRIES, parse_history
-from alsriaz.core.json_file import read_object
-from alsriaz.core.notices import Notice
-from alsriaz.core.rules import Rules, parse_standing_rules
-from alsriaz.core.setting import shown
+from alsriaz.errors import RequestError, RuleError, SpecError
+from alsriaz.platform.days import Day
+from alsriaz.platform.json_file import read_object
+from alsriaz.platform.setting import shown
+from alsriaz.rules.notices import Notice
+from alsriaz.rules.rules import Rules, parse_standing_rules
+from alsriaz.scoring.history import DEFAULT_MOST_ENTRIES, parse_history
 from alsriaz.serving.live_rules.folder import FOLDER, RulesFolder, version_of
 from alsriaz.serving.live_rules.source import Source, Unusable
 from alsriaz.serving.live_rules.status import Status

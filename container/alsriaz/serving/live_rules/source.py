@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from alsriaz.core.errors import AlsriazError
+from alsriaz.errors import AlsriazError
 
 REASONS = (
     "missing",  # there is nothing at the location

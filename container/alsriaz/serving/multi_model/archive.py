@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from alsriaz.core.errors import ModelError
-from alsriaz.core.manifest import MANIFEST_NAME, Manifest, read_manifest
-from alsriaz.core.setting import shown
+from alsriaz.errors import ModelError
+from alsriaz.model.manifest import MANIFEST_NAME, Manifest, read_manifest
+from alsriaz.platform.setting import shown
 
 _LARGEST_MANIFEST = 2**24
 

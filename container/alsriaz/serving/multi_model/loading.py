@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from alsriaz.core.artifact import open_model
-from alsriaz.core.layout import RULES_NAME, Layout
-from alsriaz.core.manifest import Manifest, verify_files
+from alsriaz.model.folder import open_model
+from alsriaz.model.manifest import Manifest, verify_files
+from alsriaz.platform.layout import RULES_NAME, Layout
+from alsriaz.questions.served_model import check_room
 from alsriaz.serving.multi_model.archive import unpack_files, unpack_manifest
 from alsriaz.serving.multi_model.cost import model_size
 from alsriaz.serving.multi_model.entry import Entry
 from alsriaz.serving.multi_model.places import manifest_of
 from alsriaz.serving.multi_model.registry import Registry
-from alsriaz.serving.served_model import check_room
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from alsriaz.core.artifact import open_model
-from alsriaz.core.errors import ModelError, RequestError
-from alsriaz.core.layout import Layout
-from alsriaz.core.setting import shown
+from alsriaz.errors import ModelError, RequestError
+from alsriaz.model.folder import open_model
+from alsriaz.platform.layout import Layout
+from alsriaz.platform.setting import shown
+from alsriaz.questions.recommender import Limits, Recommender
 from alsriaz.serving.live_rules.model import NO_LIVE_RULES, LiveRules
 from alsriaz.serving.multi_model.entry import Entry
 from alsriaz.serving.multi_model.loading import Loader
@@ -25,7 +26,6 @@ from alsriaz.serving.multi_model.peers import Peer, ask_all, is_alive
 from alsriaz.serving.multi_model.places import folder_of_url, place_of_target
 from alsriaz.serving.multi_model.pool import Lease, Pool
 from alsriaz.serving.multi_model.registry import NoRoom, Registry, not_loaded
-from alsriaz.serving.recommender import Limits, Recommender
 from alsriaz.serving.settings import Settings
 
 LOAD_SECONDS = 360

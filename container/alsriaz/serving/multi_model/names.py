@@ -4,8 +4,8 @@ import base64
 import binascii
 from urllib.parse import quote
 
-from alsriaz.core.errors import RequestError
-from alsriaz.core.setting import shown
+from alsriaz.errors import RequestError
+from alsriaz.platform.setting import shown
 
 MOST_CHARACTERS = 1024
 _MOST_ENCODED = 7000  # a request's first line may have 8 KB

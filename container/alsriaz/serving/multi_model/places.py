@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from alsriaz.core.errors import ModelError, RequestError
-from alsriaz.core.layout import Layout
-from alsriaz.core.manifest import MANIFEST_NAME, Manifest, read_manifest
-from alsriaz.core.setting import shown
+from alsriaz.errors import ModelError, RequestError
+from alsriaz.model.manifest import MANIFEST_NAME, Manifest, read_manifest
+from alsriaz.platform.layout import Layout
+from alsriaz.platform.setting import shown
 
 _ARCHIVE = ".tar.gz"
 

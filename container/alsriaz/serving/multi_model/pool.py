@@ -4,10 +4,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from alsriaz.questions.recommender import Recommender
 from alsriaz.serving.multi_model.entry import Entry
 from alsriaz.serving.multi_model.freed import give_memory_back
 from alsriaz.serving.multi_model.registry import Registry
-from alsriaz.serving.recommender import Recommender
 
 
 class Lease:

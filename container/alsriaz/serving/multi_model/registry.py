@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from alsriaz.core.errors import RequestError
-from alsriaz.core.setting import shown
+from alsriaz.errors import RequestError
+from alsriaz.platform.setting import shown
 from alsriaz.serving.multi_model.entry import EMPTY, Entry, Snapshot, pack, unpack
 
 

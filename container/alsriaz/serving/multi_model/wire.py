@@ -4,8 +4,8 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import unquote
 
-from alsriaz.core.errors import RequestError
-from alsriaz.core.setting import shown
+from alsriaz.errors import RequestError
+from alsriaz.platform.setting import shown
 from alsriaz.serving.decoding import decode
 from alsriaz.serving.media import JSON
 from alsriaz.serving.multi_model.entry import Entry

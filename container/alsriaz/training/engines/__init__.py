@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from alsriaz.core.spec import Spec
+from alsriaz.platform.spec import Spec
 
 PAIRS_PER_BLOCK = 500_000
 FEWEST_BLOCKS, MOST_BLOCKS = 2, 64

@@ -21,7 +21,7 @@ from pyspark.java_gateway import launch_gateway
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame, SparkSession
 
-from alsriaz.core.spec import Spec
+from alsriaz.platform.spec import Spec
 from alsriaz.training.engines import Blocks, Factors, Progress
 from alsriaz.training.engines.jvm import Gateway
 

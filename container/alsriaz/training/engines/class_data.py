@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from alsriaz.core.errors import AlsriazError, CallerError
-from alsriaz.core.spec import parse_spec
+from alsriaz.errors import AlsriazError, CallerError
+from alsriaz.platform.spec import parse_spec
 from alsriaz.training.engines import RatingMatrix, blocks_for
 from alsriaz.training.engines.jvm import class_data_file, find_java, spark_jars
 from alsriaz.training.engines.spark import SparkEngine

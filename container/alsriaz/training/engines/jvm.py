@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from alsriaz.core.errors import CallerError
+from alsriaz.errors import CallerError
 
 OLDEST_JAVA = 17
 GATEWAY = "org.apache.spark.api.python.PythonGatewayServer"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet
 
-from alsriaz.core.errors import AlsriazError, CallerError
-from alsriaz.core.machine import available_cores, memory_limit
-from alsriaz.core.spec import Spec
+from alsriaz.errors import AlsriazError, CallerError
+from alsriaz.platform.machine import available_cores, memory_limit
+from alsriaz.platform.spec import Spec
 from alsriaz.training.engines import Blocks, Factors, Progress, RatingMatrix
 from alsriaz.training.engines.jvm import Jvm, class_data_file, class_data_options
 
