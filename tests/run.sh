@@ -20,6 +20,12 @@ lint_and_types() {
   mypy "${modules[@]}" container/alsriaz/train container/alsriaz/serve
 }
 
+# Spark's classes, made ready as the image has them: training then starts in half the time. Made where no newer one is
+# there; a test that comes too early for it, or after it has failed, trains without.
+archive=$venv/share/alsriaz/spark-classes.jsa
+[[ $archive -nt $venv/alsriaz-setup ]] \
+  || python -m alsriaz.training.engines.class_data >/dev/null 2>&1 &
+
 # Beside the tests, and said as one piece.
 (
   status=0
