@@ -112,8 +112,3 @@ def _run(command: Sequence[str], environ: Mapping[str, str] | None = None) -> No
         timeout=PATIENCE,
     )
     assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}"
-
-
-if __name__ == "__main__":
-    for each in IMPORTS:
-        sdk_python(each)
