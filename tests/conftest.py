@@ -16,7 +16,12 @@ FILES = ("online_retail.csv.gz", "online_retail_pipe.csv.gz")
 IMAGE_TESTS = "ALSRIAZ_IMAGE_TESTS"
 LEFT_OUT = pytest.StashKey[dict[str, int]]()  # how many, by what is missing
 SLOW = ("process", "spark", "online_retail")
-TOGETHER = ("tests/image/test_sdk",)  # not at the same time: both SDKs make and remove the network sagemaker-local
+TOGETHER = (
+    # Not at the same time: both SDKs make and remove the network sagemaker-local.
+    ("tests/image/test_sdk2.py", "tests/image/test_sdk3.py"),
+    # By one Spark.
+    ("tests/training/test_explain_parity.py", "tests/training/test_spark_engine.py"),
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -90,9 +95,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give a worker of pytest-xdist one file after the other, in the order of `put_long_files_first`."""
     from xdist.scheduler import LoadFileScheduling
 
-    class Files(LoadFileScheduling):
+    class Files(LoadFileScheduling):  # type: ignore[misc]  # it has no types
         def _split_scope(self, nodeid: str) -> str:
-            return next((files for files in TOGETHER if nodeid.startswith(files)), super()._split_scope(nodeid))
+            file = super()._split_scope(nodeid)
+            return next((files[0] for files in TOGETHER if file in files), file)
 
     config.option.loadscopereorder = False
     return Files(config, log)

@@ -239,7 +239,15 @@ def test_ci_fails_where_tests_are_left_out(tmp_path: Path) -> None:
 def test_ci_fails_where_a_test_is_skipped_or_expected_to_fail(mark: str, tmp_path: Path) -> None:
     tests = f"import pytest\n\n@pytest.mark.{mark}\ndef test_it(): assert False\n\ndef test_always(): pass\n"
     assert run_tests(tmp_path, tests=tests)[0] == 0
-    assert run_tests(tmp_path, "--fail-if-left-out", tests=tests)[0] == 1
+    assert run_tests(tmp_path, "--fail-if-left-out", "-n", "2", tests=tests)[0] == 1
+
+
+def test_what_workers_leave_out_is_told_and_fails_as_well(tmp_path: Path) -> None:
+    status, lines = run_tests(tmp_path, "--fail-if-left-out", "-n", "2")
+    assert status == 1
+    assert lines[-3].startswith(LEFT_OUT)
+    assert lines[-2] == "--fail-if-left-out: 1 left out, skipped or xfailed"
+    assert "1 passed" in lines[-1]
 
 
 def test_with_online_retail_nothing_is_left_out(tmp_path: Path) -> None:

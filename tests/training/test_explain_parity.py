@@ -1,7 +1,5 @@
 """`explain` on factors of real Spark: what each purchase adds sums to the score that Spark's own factors give."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -12,7 +10,7 @@ from alsriaz.platform.spec import parse_spec
 from alsriaz.questions.recommender import Limits, Recommender
 from alsriaz.rules.rules import NO_RULES
 from alsriaz.tables.purchases import Purchases
-from alsriaz.training.engines import Engine, blocks_for, open_engine
+from alsriaz.training.engines import Engine, blocks_for
 from alsriaz.training.model import model_arrays, rating_matrix
 from alsriaz.training.pairs import pair_up
 from alsriaz.training.window import Window
@@ -22,12 +20,6 @@ pytestmark = pytest.mark.spark
 N_CUSTOMERS, N_ITEMS, N_PAIRS = 60, 40, 1000
 CUSTOMERS, ITEMS = ([f"{kind}{n:02}" for n in range(count)] for kind, count in (("c", N_CUSTOMERS), ("i", N_ITEMS)))
 WINDOW = Window(Day(15_000), Day(15_099))
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    with open_engine("spark", tmp_path_factory.mktemp("spark")) as engine:
-        yield engine
 
 
 def purchases() -> Purchases:

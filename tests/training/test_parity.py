@@ -20,6 +20,7 @@ pytestmark = pytest.mark.spark
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     scratch = tmp_path_factory.mktemp("spark")
     builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    builder = builder.config("spark.sql.shuffle.partitions", 2)  # of the joins that predict; 200 for 1,000 rows else
     session = builder.config("spark.driver.host", "127.0.0.1").config("spark.local.dir", str(scratch)).getOrCreate()
     yield session
     gateway: Any = session.sparkContext._gateway

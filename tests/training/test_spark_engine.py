@@ -1,6 +1,5 @@
 """Real Spark. Fold-in is Spark's own last step: for a customer of the training set it gives the stored factors."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,6 @@ from alsriaz.training.engines.spark import SparkEngine
 pytestmark = pytest.mark.spark
 
 N_CUSTOMERS, N_ITEMS, RANK = 90, 50, 6  # lopsided, so that swapped axes are noticed
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    with open_engine("spark", tmp_path_factory.mktemp("spark")) as engine:
-        assert isinstance(engine, SparkEngine)
-        yield engine
 
 
 @pytest.fixture(scope="module")
