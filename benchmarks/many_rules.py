@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from alsriaz.model.attributes import NO_IDS, Attributes, ItemTable
+from alsriaz.model.attributes import Attributes, ItemTable
+from alsriaz.model.ids import NO_IDS
 from alsriaz.model.folder import Model, ModelArrays
 from alsriaz.model.ids import pack_ids
 from alsriaz.model.manifest import Manifest

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alsriaz.model.folder import ModelArrays
+from alsriaz.model.arrays import ModelArrays
 from alsriaz.model.ids import pack_ids
 from alsriaz.model.writer import writing_model
 from alsriaz.platform.spec import parse_spec
