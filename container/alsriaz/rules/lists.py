@@ -40,7 +40,7 @@ class Pick(NamedTuple):
     position: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Ask:
     """What one row of a scorer wants.
 
@@ -83,8 +83,7 @@ class Ask:
         return Wanted(depth, rules.among if among is None else among, rules.hidden, barred)
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """One page of a list, its own warnings, and whether there are candidates beyond it."""
 
     picks: list[Pick]
@@ -95,32 +94,30 @@ class Page:
 def make_pages(scorer: Scorer, asks: Sequence[Ask], side: Side) -> list[Page]:
     """Return the page that each row of `scorer` asks for; a row's page never depends on the other rows."""
     scorer = _boosted(scorer, asks)
-    ruled = {row: _Draft(scorer, row, ask, side) for row, ask in enumerate(asks) if not ask.rules.by_score_alone}
-    wanted = [ask.wanted(ruled[row].depth if row in ruled else ask.k + ask.offset + 1) for row, ask in enumerate(asks)]
-    ranked = best_of_each(scorer, wanted)
-    _finish(scorer, ruled, ranked, side)
-    shown = [ranked[row] if row not in ruled else NOTHING for row in range(len(asks))]
-    shown = [
-        Ranked(one.positions[ask.offset : ask.offset + ask.k], one.scores[ask.offset : ask.offset + ask.k])
-        for ask, one in zip(asks, shown, strict=True)
+    drafts = {row: _Draft(scorer, row, ask, side) for row, ask in enumerate(asks) if not ask.rules.by_score_alone}
+    wanted = [
+        ask.wanted(drafts[row].depth if row in drafts else ask.k + ask.offset + 1) for row, ask in enumerate(asks)
     ]
-    numbers, start, pages = shortest(np.concatenate([one.scores for one in shown])), 0, []
-    for row, (ask, one) in enumerate(zip(asks, shown, strict=True)):
-        if row in ruled:
-            pages.append(ruled[row].page())
-            continue
-        positions = one.positions.tolist()
-        end = start + len(positions)
-        picks = _picks(side, positions, numbers[start:end], ask.reason)
-        start = end
-        pages.append(Page(picks, (), len(ranked[row].positions) > ask.offset + ask.k))
-    return pages
+    ranked = best_of_each(scorer, wanted)
+    if drafts:
+        _finish(scorer, drafts, ranked, side)
+    return [
+        drafts[row].page() if row in drafts else _best_page(side, ask, found)
+        for row, (ask, found) in enumerate(zip(asks, ranked, strict=True))
+    ]
 
 
 def shortest(scores: Scores) -> list[float]:
     """Return for each score the shortest decimal number that is this float32: 0.3, not 0.30000001192092896."""
     numbers: list[float] = orjson.loads(orjson.dumps(scores, option=orjson.OPT_SERIALIZE_NUMPY))
     return numbers
+
+
+def _best_page(side: Side, ask: Ask, found: Ranked) -> Page:
+    """Return the page of a list that holds the best by score and nothing else."""
+    start, end = ask.offset, ask.offset + ask.k
+    positions = found.positions[start:end].tolist()
+    return Page(_picks(side, positions, shortest(found.scores[start:end]), ask.reason), (), len(found.positions) > end)
 
 
 def _boosted(scorer: Scorer, asks: Sequence[Ask]) -> Scorer:
@@ -135,14 +132,12 @@ def _boosted(scorer: Scorer, asks: Sequence[Ask]) -> Scorer:
 
 
 def _picks(side: Side, positions: Sequence[int], scores: Sequence[float], reason: str) -> list[Pick]:
-    id_at = side.ids.id_at
-    return [Pick(id_at(position), score, reason, position) for position, score in zip(positions, scores, strict=True)]
+    ids = side.ids.ids_at(positions)
+    return [Pick(one, score, reason, place) for one, score, place in zip(ids, scores, positions, strict=True)]
 
 
 def _finish(scorer: Scorer, drafts: dict[int, "_Draft"], ranked: Sequence[Ranked], side: Side) -> None:
     """Give drafts what they rank, and the scores of what must appear; rank new items where too few are there."""
-    if not drafts:
-        return
     for row, draft in drafts.items():
         draft.ranked = ranked[row]
     forced = [draft.ask.rules.forced for draft in drafts.values()]

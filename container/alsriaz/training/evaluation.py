@@ -19,7 +19,7 @@ from alsriaz.questions.recommender import pages_for
 from alsriaz.questions.shop import Shop
 from alsriaz.rules.rows import NO_RULES, Rules
 from alsriaz.scoring.best import Wanted, best_of_each
-from alsriaz.scoring.history import Buyer
+from alsriaz.scoring.history import NOBODY
 from alsriaz.training.pairs import Pairs
 
 K: Final = 10
@@ -104,7 +104,7 @@ def _asked(shop: Shop, customers: Iterable[int], rules: Rules) -> Iterable[Posit
 def _popular(shop: Shop, customers: Iterable[int], trained: Pairs | None) -> Iterable[Positions]:
     """Yield for each customer the most popular items, without those bought in `trained` where that is given."""
     for some in _blocks(list(customers), len(shop.items.ids)):
-        scorer = shop.scorers.scorer([Buyer(None)] * len(some))
+        scorer = shop.scorers.scorer([NOBODY] * len(some))
         wanted = [Wanted(K, barred=(trained.items_of(customer),) if trained else ()) for customer in some]
         yield from (ranked.positions for ranked in best_of_each(scorer, wanted))
 
