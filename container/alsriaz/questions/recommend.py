@@ -60,15 +60,16 @@ def item_answer(
     names = shop.shown(question)
 
     def answer(page: Page) -> Answer:
+        ids, scores, reasons, positions, told_of_page, _ = page
         entries: list[dict[str, Any]] = [
-            {"item": item, "score": score, "reason": reason} for item, score, reason, _ in page.picks
+            {"item": item, "score": score, "reason": reason}
+            for item, score, reason in zip(ids, scores, reasons, strict=True)
         ]
         if names is not None:
-            for entry, pick in zip(entries, page.picks, strict=True):
-                entry["attributes"] = shop.attributes(pick, names)
+            shop.show(entries, positions, names)
         return with_warnings(
             {**first, **paged("recommendations", entries, question, ask, page), "model": shop.model_hash},
-            [*told, *ask.rules.notices, *page.notices],
+            [*told, *ask.rules.notices, *told_of_page],
         )
 
     return answer

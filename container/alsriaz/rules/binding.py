@@ -110,6 +110,12 @@ class Bound:
     notices: tuple[Notice, ...]
 
     @cached_property
+    def plain(self) -> bool:
+        """True where no rule but that on purchases has a say in a list."""
+        free = self.among is None and self.hidden is None and not self.barred and not self.lifts
+        return free and self.by_score_alone
+
+    @cached_property
     def by_score_alone(self) -> bool:
         """True where a list holds the best by score that may fill it, and nothing else."""
         return not (len(self.forced) or self.unscored or self.new or self.caps)

@@ -28,11 +28,7 @@ _CAPPED_DEPTH = (4, 64)  # with caps: so many times the places, and so many more
 
 
 class Pick(NamedTuple):
-    """One place of a list.
-
-    `score` is the shortest decimal number that is the float32 score, None for what has none; `position` is extended,
-    None for what nobody knows.
-    """
+    """One place of a list that is put together; what its fields hold is told by `Page`."""
 
     id: str
     score: float | None
@@ -62,7 +58,8 @@ class Ask:
 
     def __post_init__(self) -> None:
         """Raise BadValue where more than `k` must appear."""
-        self.rules.room(self.k, self.included)
+        if not self.rules.plain:
+            self.rules.room(self.k, self.included)
 
     @property
     def room(self) -> int:
@@ -71,6 +68,8 @@ class Ask:
 
     def candidates(self, n_ranked: int) -> int:
         """Return how many the list could hold were it long enough, those that must appear with them."""
+        if self.rules.plain and not self.rules.purchased:
+            return n_ranked
         return self.wanted(0).n_candidates(n_ranked) + len(self.rules.forced) + len(self.rules.unscored)
 
     def wanted(self, depth: int, among: Positions | None = None) -> Wanted:
@@ -84,40 +83,61 @@ class Ask:
 
 
 class Page(NamedTuple):
-    """One page of a list, its own warnings, and whether there are candidates beyond it."""
+    """One page of a list, column by column.
 
-    picks: list[Pick]
-    notices: Sequence[Notice]
-    more: bool
+    Attributes:
+        ids: of what stands on it.
+        scores: each the shortest decimal number that is the float32 score, None for what has none.
+        reasons: why each stands there.
+        positions: extended ones, None for what nobody knows.
+        notices: warnings about this list alone.
+        more: whether there are candidates beyond it.
+    """
+
+    ids: Sequence[str]
+    scores: Sequence[float | None]
+    reasons: Sequence[str]
+    positions: Sequence[int | None]
+    notices: Sequence[Notice] = ()
+    more: bool = False
 
 
 def make_pages(scorer: Scorer, asks: Sequence[Ask], side: Side) -> list[Page]:
     """Return the page that each row of `scorer` asks for; a row's page never depends on the other rows."""
     scorer = _boosted(scorer, asks)
     drafts = {row: _Draft(scorer, row, ask, side) for row, ask in enumerate(asks) if not ask.rules.by_score_alone}
-    wanted = [
-        ask.wanted(drafts[row].depth if row in drafts else ask.k + ask.offset + 1) for row, ask in enumerate(asks)
-    ]
-    ranked = best_of_each(scorer, wanted)
-    if drafts:
-        _finish(scorer, drafts, ranked, side)
-    return [
-        drafts[row].page() if row in drafts else _best_page(side, ask, found)
-        for row, (ask, found) in enumerate(zip(asks, ranked, strict=True))
-    ]
+    depths = [drafts[row].depth if row in drafts else ask.k + ask.offset + 1 for row, ask in enumerate(asks)]
+    ranked = best_of_each(scorer, [ask.wanted(depth) for ask, depth in zip(asks, depths, strict=True)])
+    if not drafts:
+        return _best_pages(side, asks, ranked)
+    _finish(scorer, drafts, ranked, side)
+    others = [row for row in range(len(asks)) if row not in drafts]
+    pages = {row: draft.page() for row, draft in drafts.items()}
+    pages |= zip(others, _best_pages(side, [asks[row] for row in others], [ranked[row] for row in others]), strict=True)
+    return [pages[row] for row in range(len(asks))]
+
+
+def _best_pages(side: Side, asks: Sequence[Ask], ranked: Sequence[Ranked]) -> list[Page]:
+    """Return the pages of lists that hold the best by score and nothing else."""
+    if not asks:
+        return []
+    shown = [slice(ask.offset, ask.offset + ask.k) for ask in asks]
+    parts = [found.scores[part] for found, part in zip(ranked, shown, strict=True)]
+    scores = shortest(parts[0] if len(parts) == 1 else np.concatenate(parts))
+    pages, start = [], 0
+    for ask, found, part in zip(asks, ranked, shown, strict=True):
+        positions = found.positions[part].tolist()
+        end = start + len(positions)
+        ids, reasons = side.ids.ids_at(positions), [ask.reason] * len(positions)
+        pages.append(Page(ids, scores[start:end], reasons, positions, (), len(found.positions) > part.stop))
+        start = end
+    return pages
 
 
 def shortest(scores: Scores) -> list[float]:
     """Return for each score the shortest decimal number that is this float32: 0.3, not 0.30000001192092896."""
     numbers: list[float] = orjson.loads(orjson.dumps(scores, option=orjson.OPT_SERIALIZE_NUMPY))
     return numbers
-
-
-def _best_page(side: Side, ask: Ask, found: Ranked) -> Page:
-    """Return the page of a list that holds the best by score and nothing else."""
-    start, end = ask.offset, ask.offset + ask.k
-    positions = found.positions[start:end].tolist()
-    return Page(_picks(side, positions, shortest(found.scores[start:end]), ask.reason), (), len(found.positions) > end)
 
 
 def _boosted(scorer: Scorer, asks: Sequence[Ask]) -> Scorer:
@@ -201,7 +221,7 @@ class _Draft:
         if not self.ask.offset:
             told = self._told_new(self.ranked.positions[chosen], added.positions, unsold)
             left = not self._exhausted or len(chosen) < len(self._apart(added.positions))
-            return Page(self._joined(chosen, added, unsold), told, left)
+            return _page(self._joined(chosen, added, unsold), told, left)
         return self._later_page(np.union1d(self.ranked.positions[chosen], added.positions))
 
     def _first_page(self) -> tuple[Positions, Ranked, Positions]:
@@ -248,7 +268,7 @@ class _Draft:
             left = self._apart(taken)
             page, held = dealt(self.ranked.positions[left], ask.k, ask.rules.caps, ask.offset // ask.k)
             if len(page) == ask.k or self._exhausted:
-                return Page(self._by_score(left[page]), (), held < len(left) or not self._exhausted)
+                return _page(self._by_score(left[page]), (), held < len(left) or not self._exhausted)
             self._deepen()
 
     def _apart(self, positions: Positions) -> Positions:
@@ -284,6 +304,11 @@ class _Draft:
 
     def _count_new(self, *positions: Positions) -> int:
         return sum(int(np.count_nonzero(self._side.new[some])) for some in positions)
+
+
+def _page(picks: Sequence[Pick], notices: Sequence[Notice], more: bool) -> Page:
+    ids, scores, reasons, positions = zip(*picks, strict=True) if picks else ((), (), (), ())
+    return Page(ids, scores, reasons, positions, notices, more)
 
 
 def _place(pick: Pick) -> tuple[float, int]:

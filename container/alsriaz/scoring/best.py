@@ -97,7 +97,12 @@ def _best(scorer: Scorer, wanted: Sequence[Wanted]) -> list[Ranked]:
         for positions in one.barred:
             if len(positions):
                 scores[row, _columns(positions, among)] = -np.inf
-    rows, columns = np.nonzero(scores == 0) if few else _candidates(scores, errors, max(one.k for one in wanted))
+    if few:
+        rows, columns = np.nonzero(scores == 0)
+    elif len(wanted) == 1:
+        rows, columns = _candidates_of_one(scores[0], float(errors[0]), wanted[0].k)
+    else:
+        rows, columns = _candidates(scores, errors, max(one.k for one in wanted))
     positions = columns if among is None else among[columns]
     return _ordered(rows, positions, scorer.exact(rows, positions), [one.k for one in wanted])
 
@@ -125,8 +130,26 @@ def _columns(positions: Positions, among: Positions | None) -> Positions:
     return found
 
 
-_LOWEST = np.finfo(np.float32).min
+_LOWEST = float(np.finfo(np.float32).min)
 _DOWN = np.float32(-np.inf)
+_SLACK = 2.0**-22  # more than what rounding to float32 adds to a number
+
+
+def _candidates_of_one(scores: Scores, error: float, k: int) -> tuple[Positions, Positions]:
+    """Return what `_candidates` does for a single row, in fewer steps: one question spends its time on steps."""
+    n_columns = len(scores)
+    n_groups = min(n_columns, max(_GROUPS, _SPARE * k))
+    lowest = _LOWEST  # what is barred, at -inf, stays out
+    if n_groups > k:
+        dealt = n_columns - n_columns % n_groups
+        maxima = np.maximum.reduce(scores[:dealt].reshape(-1, n_groups), axis=0)
+        maxima.partition(n_groups - k)
+        kth = float(maxima[n_groups - k]) - 2 * error
+        lowest = max(lowest, kth - _SLACK * abs(kth))
+    columns = (scores >= lowest).nonzero()[0]
+    if not error and len(columns) > _SPARE * k:
+        columns = _first_of_equals(columns, scores[columns], k)
+    return np.zeros(len(columns), dtype=np.int64), columns
 
 
 def _candidates(scores: Scores, errors: Values, k: int) -> tuple[Positions, Positions]:
@@ -145,12 +168,8 @@ def _candidates(scores: Scores, errors: Values, k: int) -> tuple[Positions, Posi
         lowest = np.nextafter((maxima[:, n_groups - k] - 2 * errors).astype(np.float32), _DOWN)
         np.maximum(lowest, _LOWEST, out=lowest)  # what is barred, at -inf, stays out
     else:
-        lowest = np.full(n_rows, _LOWEST)
-    if n_rows == 1:
-        columns = (scores[0] >= lowest[0]).nonzero()[0]
-        rows = np.zeros(len(columns), dtype=np.int64)
-    else:
-        rows, columns = np.divmod((scores >= lowest[:, None]).ravel().nonzero()[0], n_columns)
+        lowest = np.full(n_rows, _LOWEST, dtype=np.float32)
+    rows, columns = np.divmod((scores >= lowest[:, None]).ravel().nonzero()[0], n_columns)
     if len(rows) > _SPARE * k * n_rows and not errors.all():
         return _without_late_ties(scores, errors, rows, columns, k)
     return rows, columns

@@ -179,7 +179,7 @@ def deviation_of(values: Values) -> float:
 def _dots(left: npt.NDArray[np.float32] | Values, right: Factors, rows: Positions, positions: Positions) -> Values:
     if len(rows) <= _PAIRS_AT_ONCE:
         own = left if len(left) == 1 else left[rows]
-        dots: Values = np.multiply(own, right[positions], dtype=np.float64).sum(axis=1)
+        dots: Values = np.add.reduce(np.multiply(own, right[positions], dtype=np.float64), axis=1)
         return dots
     starts = range(0, len(rows), _PAIRS_AT_ONCE)
     parts = [slice(start, start + _PAIRS_AT_ONCE) for start in starts]

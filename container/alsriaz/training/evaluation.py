@@ -98,7 +98,7 @@ def _asked(shop: Shop, customers: Iterable[int], rules: Rules) -> Iterable[Posit
     for some in _blocks(list(customers), len(shop.items.ids)):
         asked = [Question(customer=shop.model.customer_ids.id_at(customer), k=k, rules=rules) for customer in some]
         for page in pages_for(shop, asked):
-            yield np.array([-1 if pick.position is None else pick.position for pick in page.picks[:K]], dtype=np.int64)
+            yield np.array([-1 if position is None else position for position in page.positions[:K]], dtype=np.int64)
 
 
 def _popular(shop: Shop, customers: Iterable[int], trained: Pairs | None) -> Iterable[Positions]:
