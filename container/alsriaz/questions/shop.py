@@ -177,8 +177,10 @@ class Shop:
     def show(self, entries: list[dict[str, Any]], positions: Sequence[int | None], names: Sequence[str]) -> None:
         """Add to the entries of items, by their extended positions if any, the attributes that are to be shown."""
         for entry, position in zip(entries, positions, strict=True):
-            known = position is not None
-            entry["attributes"] = self.items.attributes.shown(position, names) if known else dict.fromkeys(names)
+            if position is None:
+                entry["attributes"] = dict.fromkeys(names)
+            else:
+                entry["attributes"] = self.items.attributes.shown(position, names)
 
     def sold_items(self, items: Sequence[str]) -> tuple[Positions, list[str]]:
         """Return the positions of the items that were sold, in the given order, and the ids of the others."""

@@ -91,11 +91,14 @@ class DotTerm:
         """
         factors = self._ranked.factors if among is None else self._ranked.factors[among]
         vectors = self._vectors
-        rank, wide = vectors.shape[1], vectors.astype(np.float64)
+        rank = vectors.shape[1]
         if len(vectors) == 1:
-            largest = math.sqrt(wide[0].dot(wide[0])) * self._ranked.largest_norm
-            bound = (rank + 4) * ROUNDOFF * largest + 1e-40 if largest > 0 else 0.0
-            return factors.dot(vectors[0])[None, :], np.array([bound])
+            (vector,) = vectors
+            square = float(vector.dot(vector)) * 1.001  # summed in float32, which errs by less for any rank
+            if square > 1e-30:  # smaller ones may have lost all digits on the way
+                largest = math.sqrt(square) * self._ranked.largest_norm
+                return factors.dot(vector)[None, :], np.array([(rank + 4) * ROUNDOFF * largest + 1e-40])
+        wide = vectors.astype(np.float64)
         norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))
         bounds = (rank + 4) * ROUNDOFF * self._ranked.largest_norm * norms
         bounds += 1e-40 * (bounds > 0)
@@ -179,7 +182,7 @@ def deviation_of(values: Values) -> float:
 def _dots(left: npt.NDArray[np.float32] | Values, right: Factors, rows: Positions, positions: Positions) -> Values:
     if len(rows) <= _PAIRS_AT_ONCE:
         own = left if len(left) == 1 else left[rows]
-        dots: Values = np.add.reduce(np.multiply(own, right[positions], dtype=np.float64), axis=1)
+        dots: Values = np.add.reduce(np.multiply(own, right.take(positions, axis=0), dtype=np.float64), axis=1)
         return dots
     starts = range(0, len(rows), _PAIRS_AT_ONCE)
     parts = [slice(start, start + _PAIRS_AT_ONCE) for start in starts]
