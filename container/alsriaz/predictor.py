@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from werkzeug.routing import BaseConverter
 
 from alsriaz.errors import CallerError, RequestError
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.questions.recommender import Recommender, label_of
 from alsriaz.serving.body import receive
 from alsriaz.serving.decoding import decode, decode_in_place

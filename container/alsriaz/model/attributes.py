@@ -19,7 +19,7 @@ from alsriaz.errors import RuleError
 from alsriaz.model.attribute_columns import Codes, Column, Mask, column_of
 from alsriaz.model.conditions import Where
 from alsriaz.model.ids import IdTable
-from alsriaz.platform.setting import nearest, shown
+from alsriaz.platform.values import nearest, shown
 
 MOST_COLUMNS: Final = 64
 MOST_NAME_CHARACTERS: Final = 64

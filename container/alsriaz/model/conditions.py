@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from alsriaz.errors import RuleError
 from alsriaz.platform.plain_number import shortest_text
-from alsriaz.platform.setting import nearest, shown
+from alsriaz.platform.values import nearest, shown
 
 MOST_CONDITIONS: Final = 16
 MOST_VALUES: Final = 1_000

@@ -11,7 +11,7 @@ from typing import Any
 from alsriaz.errors import DataError, SpecError
 from alsriaz.platform.json_file import read_object
 from alsriaz.platform.layout import ITEMS_CHANNEL, RULES_CHANNEL, SPEC_CHANNEL, TRAINING_CHANNELS, Layout, is_sales_name
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 
 USED_CHANNELS = (*TRAINING_CHANNELS, SPEC_CHANNEL, RULES_CHANNEL, ITEMS_CHANNEL)
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from alsriaz.errors import RequestError
 from alsriaz.model.ids import Position
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.questions import fields
 from alsriaz.questions.question import Against
 from alsriaz.questions.served_model import ServedModel

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from alsriaz.errors import RequestError
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.questions import fields
 from alsriaz.questions.buyer import read_buyer, unknown_customer
 from alsriaz.questions.question import json_score, with_warnings

@@ -5,7 +5,8 @@ from typing import Any
 
 from alsriaz.errors import RequestError
 from alsriaz.model.ids import parse_id, plain_ids
-from alsriaz.platform.setting import nearest, shown, whole_number
+from alsriaz.platform.setting import whole_number
+from alsriaz.platform.values import nearest, shown
 
 
 def check_fields(record: Mapping[str, Any], known: Sequence[str], path: str = "") -> None:

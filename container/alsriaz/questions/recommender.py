@@ -7,7 +7,7 @@ import numpy as np
 
 from alsriaz.errors import CallerError, RequestError, RuleError
 from alsriaz.model.folder import Model
-from alsriaz.platform.setting import nearest, shown
+from alsriaz.platform.values import nearest, shown
 from alsriaz.questions.fields import check_fields
 from alsriaz.questions.question import Against, Prepared, Question
 from alsriaz.questions.served_model import Limits, ServedModel

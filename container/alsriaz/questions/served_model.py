@@ -12,7 +12,7 @@ import numpy.typing as npt
 from alsriaz.errors import ModelError, RequestError, RuleError
 from alsriaz.model.folder import Model
 from alsriaz.platform.layout import RULES_NAME
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.questions import fields
 from alsriaz.rules.binding import BoundRules, Layer, bind, make_layer
 from alsriaz.rules.catalogue import Catalogue

@@ -4,7 +4,7 @@ import numpy as np
 
 from alsriaz.errors import RequestError
 from alsriaz.model.ids import Positions
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.questions import fields
 from alsriaz.questions.question import Against, Question
 from alsriaz.questions.recommend import LIST_FIELDS, item_lists

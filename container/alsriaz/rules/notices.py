@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 
 MOST_NOTICES = 20
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from alsriaz.errors import RuleError
 from alsriaz.model.ids import parse_id, plain_ids
-from alsriaz.platform.setting import nearest, shown, whole_number
+from alsriaz.platform.setting import whole_number
+from alsriaz.platform.values import nearest, shown
 
 MOST_ITEMS = 10**9
 MOST_CAPS = 8

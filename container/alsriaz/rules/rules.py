@@ -17,7 +17,7 @@ from typing import Any
 
 from alsriaz.errors import RuleError
 from alsriaz.model.conditions import Where, parse_where, where_as_json
-from alsriaz.platform.setting import nearest, shown
+from alsriaz.platform.values import nearest, shown
 from alsriaz.rules import rule_fields as fields
 
 PLACEMENTS = ("score", "first")

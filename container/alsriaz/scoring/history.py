@@ -12,7 +12,7 @@ from alsriaz.errors import RequestError
 from alsriaz.model.folder import Model
 from alsriaz.model.ids import Positions
 from alsriaz.platform.days import Day, parse_day
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.questions.fields import an_id, check_fields
 from alsriaz.rules.notices import Notice, notices
 from alsriaz.scoring.foldin import Equations

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from alsriaz.errors import RequestError
 from alsriaz.platform.json_file import no_constant, no_repeats, told_of
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.questions.fields import check_fields
 from alsriaz.serving.media import CSV, JSON, LINES
 from alsriaz.serving.wire import Record, Request

@@ -10,7 +10,7 @@ from alsriaz.errors import RequestError, SpecError
 from alsriaz.model.folder import Model
 from alsriaz.platform.days import Day
 from alsriaz.platform.layout import RULES_NAME
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.rules.binding import BoundRules, bind, make_layer, without_history
 from alsriaz.rules.lists import Ask, Pick, make_lists
 from alsriaz.rules.rules import Rules

@@ -11,7 +11,7 @@ from types import FrameType
 
 from alsriaz.errors import CallerError, Stopped
 from alsriaz.platform.layout import Layout
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.training.log import Log
 
 DONE, CALLER, DEFECT = 0, 1, 2

@@ -13,7 +13,7 @@ from pathlib import Path
 from alsriaz.errors import RequestError, RuleError, SpecError
 from alsriaz.platform.days import Day
 from alsriaz.platform.json_file import read_object
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.rules.notices import Notice
 from alsriaz.rules.rules import Rules, parse_standing_rules
 from alsriaz.scoring.history import DEFAULT_MOST_ENTRIES, parse_history

@@ -16,7 +16,7 @@ from pathlib import Path
 from alsriaz.errors import ModelError, RequestError
 from alsriaz.model.folder import open_model
 from alsriaz.platform.layout import Layout
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.questions.recommender import Limits, Recommender
 from alsriaz.serving.live_rules.model import NO_LIVE_RULES, LiveRules
 from alsriaz.serving.multi_model.entry import Entry
