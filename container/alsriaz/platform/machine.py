@@ -19,24 +19,17 @@ _ROOT = Path("/")
 def available_cores(root: Path = _ROOT, scheduled: int | None = None) -> int:
     """Return how many cores this process may keep busy, at least 1.
 
-    A quota of one core and a half counts as 2, so that none of it lies idle.
-
-    Args:
-        root: where the file system begins; tests lay out their own.
-        scheduled: how many cores the scheduler grants; None asks it.
+    A quota of one core and a half counts as 2, so that none of it lies idle. `root` is where the file system begins;
+    `scheduled` is how many cores the scheduler grants, None asks it.
     """
     cores = float(_scheduled() if scheduled is None else scheduled)
     for group in _groups("cpu", root):
-        cores = min(cores, _cores_v2(group.folder) if group.version == 2 else _cores_v1(group.folder))
+        cores = min(cores, _quota(group))
     return max(1, math.ceil(cores))
 
 
 def memory_limit(root: Path = _ROOT) -> int:
-    """Return how many bytes of memory this process may use: the least of all its groups' limits and the machine's.
-
-    Args:
-        root: where the file system begins; tests lay out their own.
-    """
+    """Return how many bytes of memory this process may use: the least of all its groups' limits and the machine's."""
     limits = [_physical_memory(root)]
     for group in _groups("memory", root):
         name = "memory.max" if group.version == 2 else "memory.limit_in_bytes"
@@ -104,17 +97,11 @@ def _unescaped(field: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
 
 
-def _cores_v2(folder: Path) -> float:
-    return _share(_numbers(folder / "cpu.max"))
-
-
-def _cores_v1(folder: Path) -> float:
-    return _share(_numbers(folder / "cpu.cfs_quota_us") + _numbers(folder / "cpu.cfs_period_us"))
-
-
-def _share(quota_and_period: list[int]) -> float:
-    """Return quota / period in cores; infinity where one is missing, which is how both versions say "no quota"."""
-    return quota_and_period[0] / quota_and_period[1] if len(quota_and_period) == 2 else math.inf
+def _quota(group: _Group) -> float:
+    """Return a group's quota in cores; infinity where it has none, which leaves one of the two numbers out."""
+    names = ("cpu.max",) if group.version == 2 else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+    found = [number for name in names for number in _numbers(group.folder / name)]
+    return found[0] / found[1] if len(found) == 2 else math.inf
 
 
 def _numbers(path: Path) -> list[int]:

@@ -30,7 +30,7 @@ from alsriaz.training.engines import Blocks, Engine, Factors, blocks_for, open_e
 from alsriaz.training.evaluation import Evaluation, evaluate
 from alsriaz.training.inputs import Inputs
 from alsriaz.training.items import item_table, read_items
-from alsriaz.training.log import Log, print_metrics
+from alsriaz.platform.log import Log, print_metrics
 from alsriaz.training.model import check_factors, model_arrays, rating_matrix
 from alsriaz.training.outputs import check_writable, write_json, write_recommendations, write_rejected
 from alsriaz.training.pairs import Pairs, check_enough, pair_up

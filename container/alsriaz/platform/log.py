@@ -2,7 +2,10 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+Progress = Callable[[str], None]
+"""Takes a line for a person, on how far a long piece of work has come."""
 
 
 class Log:
