@@ -10,6 +10,7 @@ from alsriaz.errors import RequestError, SpecError
 from alsriaz.model.folder import Model
 from alsriaz.platform.days import Day
 from alsriaz.platform.layout import RULES_NAME
+from alsriaz.platform.progress import Progress
 from alsriaz.platform.values import shown
 from alsriaz.rules.binding import BoundRules, bind, make_layer, without_history
 from alsriaz.rules.lists import Ask, Pick, make_lists
@@ -25,7 +26,6 @@ from alsriaz.scoring.history import (
 )
 from alsriaz.scoring.ranking import NONE
 from alsriaz.scoring.scorers import FixedScorer, Scorer
-from alsriaz.training.engines import Progress
 
 PROGRESS_SECONDS = 5
 _SCORES_AT_ONCE = 1 << 24  # 64 MB of float32

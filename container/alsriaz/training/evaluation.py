@@ -12,7 +12,7 @@ import numpy.typing as npt
 from alsriaz.model.ids import Positions
 from alsriaz.scoring.ranking import best
 from alsriaz.scoring.scorers import FixedScorer, ItemFactors, Scorer
-from alsriaz.training.engines import Factors
+from alsriaz.training.engines import FittedFactors
 from alsriaz.training.pairs import Pairs
 
 K = 10
@@ -57,7 +57,7 @@ class Evaluation:
         return named
 
 
-def evaluate(factors: Factors, trained: Pairs, later: Pairs) -> Evaluation | None:
+def evaluate(factors: FittedFactors, trained: Pairs, later: Pairs) -> Evaluation | None:
     """Return how well factors learnt from `trained` foretell `later`; None where no customer can be tested.
 
     Args:

@@ -21,8 +21,9 @@ from pyspark.java_gateway import launch_gateway
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame, SparkSession
 
+from alsriaz.platform.progress import Progress
 from alsriaz.platform.spec import Spec
-from alsriaz.training.engines import Blocks, Factors, Progress
+from alsriaz.training.engines import Blocks, FittedFactors
 from alsriaz.training.engines.jvm import Gateway
 
 SPARK_ERRORS = (PySparkException, Py4JError, ConnectionError)
@@ -80,7 +81,7 @@ def has_openblas(session: SparkSession) -> bool:
 
 def fit_als(
     session: SparkSession, ratings: Path, shape: tuple[int, int], blocks: Blocks, spec: Spec, progress: Progress
-) -> Factors:
+) -> FittedFactors:
     """Fit ALS on a Parquet file with columns customer, item, rating; `shape` counts customers and items.
 
     Raises:
@@ -89,11 +90,8 @@ def fit_als(
     frame = session.read.schema(SCHEMA).parquet(str(ratings))  # else Spark runs a job to find that out
     with _following(session.sparkContext, spec, progress):
         model = _als(spec, blocks).fit(frame)
-    customers, items = shape
-    return Factors(
-        _by_position(model.userFactors, customers, spec.als_rank),
-        _by_position(model.itemFactors, items, spec.als_rank),
-    )
+    customers = _by_position(model.userFactors, shape[0], spec.als_rank)
+    return FittedFactors(customers, _by_position(model.itemFactors, shape[1], spec.als_rank))
 
 
 def _als(spec: Spec, blocks: Blocks) -> ALS:

@@ -21,26 +21,15 @@ from alsriaz.errors import CallerError
 OLDEST_JAVA = 17
 GATEWAY = "org.apache.spark.api.python.PythonGatewayServer"
 _OPENED = (
-    "java.base/java.lang",
-    "java.base/java.lang.invoke",
-    "java.base/java.lang.reflect",
-    "java.base/java.io",
-    "java.base/java.net",
-    "java.base/java.nio",
-    "java.base/java.util",
-    "java.base/java.util.concurrent",
-    "java.base/java.util.concurrent.atomic",
-    "java.base/jdk.internal.ref",
-    "java.base/sun.nio.ch",
-    "java.base/sun.nio.cs",
-    "java.base/sun.security.action",
-    "java.base/sun.util.calendar",
-    "java.security.jgss/sun.security.krb5",
+    "java.base/java.lang java.base/java.lang.invoke java.base/java.lang.reflect java.base/java.io java.base/java.net "
+    "java.base/java.nio java.base/java.util java.base/java.util.concurrent java.base/java.util.concurrent.atomic "
+    "java.base/jdk.internal.ref java.base/sun.nio.ch java.base/sun.nio.cs java.base/sun.security.action "
+    "java.base/sun.util.calendar java.security.jgss/sun.security.krb5"
 )
 MODULE_OPTIONS = (
     "-XX:+IgnoreUnrecognizedVMOptions",  # the last two are newer than Java 17
     "--add-modules=jdk.incubator.vector",
-    *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED),
+    *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED.split()),
     "-Dio.netty.tryReflectionSetAccessible=true",
     "-Dio.netty.allocator.type=pooled",
     "-Dio.netty.handler.ssl.defaultEndpointVerificationAlgorithm=NONE",
@@ -70,12 +59,7 @@ class Jvm:
     """
 
     def __init__(self, heap_mb: int, scratch: Path, options: Sequence[str] = ()) -> None:
-        """Start it; `gateway` waits until it answers.
-
-        Args:
-            heap_mb: how large its heap may be.
-            scratch: for its log, jvm.log.
-            options: further options of java.
+        """Start it, its log in `scratch`; `gateway` waits until it answers.
 
         Raises:
             CallerError: there is no Java, or an old one.
@@ -136,13 +120,10 @@ class Jvm:
     def kill(self) -> None:
         """End it at once, whatever it is at."""
         self.process.kill()
-        self._reap()
+        self.finish()
 
     def finish(self) -> None:
-        """Let it end in its own way."""
-        self._reap()
-
-    def _reap(self) -> None:
+        """Let it end in its own way, and wait for that."""
         if self.process.stdin is not None:
             self.process.stdin.close()
         self.process.wait()

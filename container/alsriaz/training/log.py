@@ -2,10 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-
-Progress = Callable[[str], None]
-"""Takes a line for a person, on how far a long piece of work has come."""
+from collections.abc import Mapping, Sequence
 
 
 class Log:
