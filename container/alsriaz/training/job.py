@@ -72,10 +72,7 @@ class _Learnt:
 def run(layout: Layout, log: Log, finishing: Callable[[], None]) -> None:
     """Train: read, clean, evaluate, fit, write.
 
-    Args:
-        layout: where everything is.
-        log: what is told on the way.
-        finishing: called when all is done but putting the finished model in place, which nothing should interrupt.
+    `finishing` is called when all is done but putting the finished model in place, which nothing should interrupt.
 
     Raises:
         CallerError: the spec, the rules or the data can't be used; nothing of a model is left behind.
@@ -164,13 +161,10 @@ def _read(job: _Job, inputs: Inputs, files: list[Path]) -> _Sales:
 
 
 def _item_table(job: _Job, sales: _Sales) -> ItemTable | None:
-    """Return what is known of the items beyond their sales.
-
-    A shop's table that knows few of the items sold is told at once, and so is what rules.json says of its attributes:
-    before hours of fitting.
+    """Return what is known of the items beyond their sales, and check what rules.json says of them.
 
     Raises:
-        SpecError: rules.json names unknown attributes, or has a bad basket.
+        SpecError: before hours of fitting, where rules.json names unknown attributes, or has a bad basket.
     """
     table = item_table(sales.pairs, sales.purchases, job.given, job.spec.exclude_items)
     if table:
@@ -179,7 +173,13 @@ def _item_table(job: _Job, sales: _Sales) -> ItemTable | None:
         job.log.say(f"attributes of the items: {told or 'none'}")
     if table and job.given:
         sold = [sales.purchases.item_ids[code] for code in sales.pairs.item_codes]
-        _tell_overlap(job.log, len(set(job.given.ids).intersection(sold)), len(sold), len(table.unsold_ids))
+        known = len(set(job.given.ids).intersection(sold))
+        told = f"channel 'items' has {known:,} of the {len(sold):,} items sold"
+        job.log.say(f"{told}, and {len(table.unsold_ids):,} that were never sold")
+        if 2 * known < len(sold):
+            job.log.warn(
+                f"{told}: are its ids spelled as in the sales, with the same leading zeros, capitals and small letters?"
+            )
     try:
         notices = check_attributes(job.rules, table.attributes if table else Attributes.empty(0))
     except RuleError as error:
@@ -190,23 +190,15 @@ def _item_table(job: _Job, sales: _Sales) -> ItemTable | None:
     return table
 
 
-def _tell_overlap(log: Log, known: int, n_sold: int, n_unsold: int) -> None:
-    told = f"channel 'items' has {known:,} of the {n_sold:,} items sold"
-    log.say(f"{told}, and {n_unsold:,} that were never sold")
-    if 2 * known < n_sold:
-        log.warn(
-            f"{told}: are its ids spelled as in the sales, with the same leading zeros, capitals and small letters?"
-        )
-
-
 # ---- Learning -------------------------------------------------------------------------------------------------------
 
 
 def _learn(job: _Job, engine: Engine, sales: _Sales) -> _Learnt:
     table, pairs = _item_table(job, sales), sales.pairs
     counts = {"customers": pairs.n_customers, "items": pairs.n_items, "pairs": len(pairs)}
-    refusals = sales.refusals
-    print_metrics({"rows_read": refusals.rows, "rows_refused": sum(refusals.counts.values()), **counts})
+    refused = sales.refusals.counts
+    rows_read = {"rows_read": sales.refusals.rows}
+    print_metrics(rows_read | {"rows_refused": sum(refused.values())} | counts)
     evaluation = _evaluate(job, engine, sales)
     write_json(job.layout.output_data / "evaluation.json", evaluation)
     job.log.say(
@@ -218,11 +210,9 @@ def _learn(job: _Job, engine: Engine, sales: _Sales) -> _Learnt:
         "made_by": f"alsriaz {alsriaz.__version__}",
         "spec": job.spec.as_json(),
         "counts": counts
-        | {
-            "purchases": int(pairs.purchases.counts.sum()),
-            "rows_read": refusals.rows,
-            "rows_refused": dict(refusals.counts),
-        },
+        | {"purchases": int(pairs.purchases.counts.sum())}
+        | rows_read
+        | {"rows_refused": dict(refused)},
         "dates": {"first_day": day_text(sales.window.first), "last_day": day_text(sales.window.last)},
         "blocks": asdict(blocks),
         "arithmetic": engine.arithmetic,

@@ -7,7 +7,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -121,41 +122,33 @@ def _by_position(frame: DataFrame, n_rows: int, rank: int) -> npt.NDArray[np.flo
     return factors
 
 
-class _following:
-    """Tells, while Spark fits in the thread that entered, how far it has come."""
+@contextmanager
+def _following(context: SparkContext, spec: Spec, progress: Progress) -> Iterator[None]:
+    """Tell, while Spark fits in the thread that entered, how far it has come."""
+    tracker, done = context.statusTracker(), threading.Event()
+    jobs_before = len(tracker.getJobIdsForGroup(None))
 
-    def __init__(self, context: SparkContext, spec: Spec, progress: Progress) -> None:
-        self._context = context
-        self._spec = spec
-        self._progress = progress
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="spark-progress", daemon=True)
-        self._jobs_before = len(self._jobs())
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        began = time.monotonic()
-        while not self._done.wait(PROGRESS_SECONDS):
-            self._progress(f"fitting for {time.monotonic() - began:.0f} s, {self._state()}")
-
-    def _state(self) -> str:
-        """With implicit feedback each half of an iteration is a job of its own; else one job does ten iterations."""
-        if self._spec.implicit:
-            iteration = max(1, (len(self._jobs()) - self._jobs_before - 3) // 2)
-            return f"iteration {min(iteration, self._spec.max_itter)} of {self._spec.max_itter}"
-        tracker = self._context.statusTracker()
+    def state() -> str:
+        # With implicit feedback each half of an iteration is a job of its own; else one job does ten iterations.
+        if spec.implicit:
+            iteration = max(1, (len(tracker.getJobIdsForGroup(None)) - jobs_before - 3) // 2)  # 3 come before the first
+            return f"iteration {min(iteration, spec.max_itter)} of {spec.max_itter}"
         for job in tracker.getActiveJobsIds():
             info = tracker.getJobInfo(job)
             stages = [tracker.getStageInfo(stage) for stage in info.stageIds] if info else []
-            done = sum(stage is not None and stage.numCompletedTasks == stage.numTasks for stage in stages)
-            return f"stage {done + 1} of {len(stages)}"
+            ended = sum(stage is not None and stage.numCompletedTasks == stage.numTasks for stage in stages)
+            return f"stage {ended + 1} of {len(stages)}"
         return "between two stages"
 
-    def _jobs(self) -> list[Any]:
-        return list(self._context.statusTracker().getJobIdsForGroup(None))
+    def tell() -> None:
+        began = time.monotonic()
+        while not done.wait(PROGRESS_SECONDS):
+            progress(f"fitting for {time.monotonic() - began:.0f} s, {state()}")
+
+    thread = threading.Thread(target=tell, name="spark-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from alsriaz.errors import CallerError
 
@@ -43,8 +43,7 @@ LARGEST_ARCHIVED_HEAP_MB = 32_000  # a larger heap takes wider references, for w
 _POLL_SECONDS = 0.01
 
 
-@dataclass(frozen=True)
-class Gateway:
+class Gateway(NamedTuple):
     """Where the JVM listens, on this machine alone, and the word that it wants to hear first."""
 
     port: int
