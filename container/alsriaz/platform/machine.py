@@ -40,7 +40,7 @@ def memory_limit(root: Path = _ROOT) -> int:
 
 def _groups(controller: str, root: Path) -> Iterator[tuple[int, Path]]:
     """Yield the groups that hold this process for `controller`: version and folder, its own first, up to the top."""
-    paths = {}  # this process's group by controller of version 1, and under "" that of version 2
+    paths: dict[str, PurePosixPath] = {}  # by controller of version 1, and under "" that of version 2
     for line in _lines(root / "proc/self/cgroup"):
         _, controllers, path = line.split(":", 2)
         paths |= dict.fromkeys(controllers.split(","), PurePosixPath(path))
