@@ -12,7 +12,7 @@ from typing import Any
 from alsriaz.errors import BadValue, SpecError
 from alsriaz.platform.limits import LOAD_SECONDS, MOST_HISTORY, MOST_K, MOST_RULE_IDS
 from alsriaz.platform.machine import available_cores, memory_limit
-from alsriaz.platform.setting import Setting, markdown_table
+from alsriaz.platform.setting import Setting
 from alsriaz.platform.values import SPELLED_FLAG, Kind, nearest, one_of, optional, spelled, whole
 from alsriaz.serving.live_rules.location import EXPECTED, Location, parse_location
 from alsriaz.serving.media import CSV, JSON, LINES
@@ -245,11 +245,6 @@ def _filled_in(values: Mapping[str, Any]) -> dict[str, Any]:
     memory = values["models_memory_mb"] or max(1, int(_MODELS_SHARE * memory_limit() / 2**20))
     filled_in = {"workers": workers, "timeout_seconds": timeout, "max_body_mb": body, "models_memory_mb": memory}
     return {**values, **filled_in}
-
-
-def settings_table() -> str:
-    """Return the rows as a Markdown table for docs/settings.md."""
-    return markdown_table(ROWS.values())
 
 
 def _value(row: Setting, environ: Mapping[str, str]) -> Any:
