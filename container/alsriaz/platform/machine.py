@@ -56,8 +56,7 @@ def _groups(controller: str, root: Path) -> Iterator[tuple[int, Path]]:
         if own is None:
             continue
         top, folder = (_unescaped(field) for field in left.split()[3:5])  # the group that stands at the mounted folder
-        # A path that is not below the mount's top is told in the words of another namespace: the mount's top is then
-        # all that can be seen of it.
+        # A path outside the mount's top belongs to another namespace, of which nothing but the top can be seen.
         below = own.relative_to(top) if own.is_relative_to(top) else PurePosixPath()
         for part in (below, *below.parents):
             yield version, root / folder.lstrip("/") / part

@@ -19,7 +19,7 @@ def fit(engine: Engine, pairs: Pairs, spec: Spec, progress: Progress) -> tuple[F
     """Return the factors that the engine learns from what the spec makes of pairs, and the blocks that it used.
 
     Raises:
-        CallerError: ALS ran off: the factors are no numbers, or too large to multiply.
+        CallerError: ALS diverged: its factors are not numbers, or are too large to multiply.
     """
     ratings = rate(spec.ranking_type, pairs.purchases, pairs.item_customers[pairs.items])
     matrix = RatingMatrix(pairs.customers, pairs.items, ratings, pairs.n_customers, pairs.n_items)

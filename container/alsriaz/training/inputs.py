@@ -142,7 +142,7 @@ def _copy_json(stream: BinaryIO, channel: str, target: Path) -> None:
 def copy_table(stream: BinaryIO, channel: str, folder: Path, kind: TableKind, progress: Progress) -> Path:
     """Copy the table that a FIFO gives into `folder`, as one file that reads like each object by itself.
 
-    What it is, is told by its first bytes: gzip is unpacked, Parquet stays as it is, all else is CSV.
+    Its first bytes say what it is: gzip is unpacked, Parquet stays as it is, all else is CSV.
 
     Returns:
         The file, named after the FIFO: ``training_0.csv`` or ``training_0.parquet``.

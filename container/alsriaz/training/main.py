@@ -61,7 +61,8 @@ def main() -> int:
 
 
 def _train(layout: Layout) -> None:
-    # Takes a second: as late as this, so that a signal is heeded from the start. Process 1 would never see it else.
+    # Imported as late as this because it takes a second, and signals must be heeded from the start: process 1 would
+    # otherwise never see them.
     from alsriaz.training.job import run
 
     log = Log()

@@ -1,4 +1,4 @@
-"""Spark's side of the engine: the session in a JVM that runs already, and org.apache.spark.ml.recommendation.ALS.
+"""Spark's side of the engine: a session in a JVM that is already running, and org.apache.spark.ml.recommendation.ALS.
 
 The only module that loads pyspark. That takes as long as java takes to start: import it once java is on its way.
 """
@@ -40,7 +40,7 @@ def open_session(gateway: Gateway, settings: Mapping[str, str]) -> SparkSession:
     # py4j logs each call that a JVM's end cuts off, with a traceback; whoever made the call tells what went wrong.
     logging.getLogger().addHandler(logging.NullHandler())
     bridge = _connected(gateway)
-    # A user id that /etc/passwd lacks has no name, and Hadoop's login would fail: it is told who it is, whoever it is.
+    # Hadoop's login fails for a user id that /etc/passwd lacks, so everybody trains under this one name.
     users: Any = bridge.jvm.org.apache.hadoop.security.UserGroupInformation
     users.setLoginUser(users.createRemoteUser(APPLICATION))
     conf = SparkConf().setAppName(APPLICATION).setAll(list(settings.items()))

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from alsriaz.errors import CallerError
 
-OLDEST_JAVA = 17
+OLDEST_JAVA = 17  # as Spark 4 says
 GATEWAY = "org.apache.spark.api.python.PythonGatewayServer"
 _OPENED = (
     "java.base/java.lang java.base/java.lang.invoke java.base/java.lang.reflect java.base/java.io java.base/java.net "
@@ -44,7 +44,7 @@ _POLL_SECONDS = 0.01
 
 
 class Gateway(NamedTuple):
-    """Where the JVM listens, on this machine alone, and the word that it wants to hear first."""
+    """Where the JVM listens, on this machine alone, and the secret that it expects first."""
 
     port: int
     secret: str
@@ -53,8 +53,8 @@ class Gateway(NamedTuple):
 class Jvm:
     """A JVM that waits for Python's calls.
 
-    It ends when its standard input does. The kernel closes that pipe when this process ends in whatever way, so that
-    no JVM outlives it.
+    It ends when its standard input does. The kernel closes that pipe however this process ends, so that no JVM
+    outlives it.
     """
 
     def __init__(self, heap_mb: int, scratch: Path, options: Sequence[str] = ()) -> None:
