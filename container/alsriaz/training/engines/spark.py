@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # `als` loads pyspark: each function below imports it when ja
 HEAP_SHARE = 0.55  # of the memory granted; the rest is for Python's arrays, and for the JVM beside its heap
 SMALLEST_HEAP_MB = 512  # Spark refuses less than 450
 BESIDE_HEAP_MB = 384  # Python, and the JVM's own needs
-START_SECONDS = 60  # how long leaving waits for a start that is under way; one takes 3 to 10
+START_SECONDS = 60  # how long leaving waits for a start that is under way; one takes 5 to 10
 OPENBLAS = "libopenblas.so.0"
 _LOG4J = Path(__file__).with_name("log4j2.properties")
 
