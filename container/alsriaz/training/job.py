@@ -31,9 +31,9 @@ from alsriaz.training.evaluation import Evaluation, evaluate
 from alsriaz.training.fitting import fit, model_arrays
 from alsriaz.training.inputs import Inputs
 from alsriaz.training.items import item_table, read_items
-from alsriaz.training.log import Log, print_metrics
 from alsriaz.training.outputs import check_writable, write_json, write_recommendations, write_rejected
 from alsriaz.training.pairs import Pairs, Window, check_enough, find_window, pair_up
+from alsriaz.training.run_log import Log, print_metrics
 
 NO_MANIFEST = Manifest({}, "")  # of a model that is not finished yet
 

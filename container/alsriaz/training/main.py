@@ -12,7 +12,7 @@ from types import FrameType
 from alsriaz.errors import CallerError, Stopped
 from alsriaz.platform.layout import Layout
 from alsriaz.platform.values import shown
-from alsriaz.training.log import Log
+from alsriaz.training.run_log import Log
 
 DONE, CALLER, DEFECT = 0, 1, 2
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
