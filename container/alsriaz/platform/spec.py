@@ -250,18 +250,17 @@ def parse_spec(written: Mapping[str, Any], hyperparameters: Mapping[str, Any] | 
 
 def _parsed(given: Mapping[str, Any], source: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    spelled: dict[str, str] = {}
+    spellings: dict[str, str] = {}
     for name, value in given.items():
         if _IGNORED.fullmatch(name):
             continue
         setting = _BY_NAME.get(name)
         if setting is None:
             raise SpecError(f"{source} has an unknown setting {shown(name)}{nearest(name, _BY_NAME)}")
-        if setting.name in spelled:
-            raise SpecError(
-                f"{source} has both {spelled[setting.name]!r} and {name!r}, which are one setting: keep one."
-            )
-        spelled[setting.name] = name
+        if setting.name in spellings:
+            both = f"{spellings[setting.name]!r} and {name!r}"
+            raise SpecError(f"{source} has both {both}, which are one setting: keep one.")
+        spellings[setting.name] = name
         if value is None:
             continue  # not given
         try:
