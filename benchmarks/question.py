@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alsriaz.serving.decoding import decode
-from alsriaz.serving.media import JSON
 from alsriaz.questions.recommender import Recommender
 from alsriaz.questions.shop import Shop
+from alsriaz.serving.decoding import decode
+from alsriaz.serving.media import JSON
 from alsriaz.serving.wire import encode
 from benchmarks.many_rules import CUSTOMERS, random_model
 

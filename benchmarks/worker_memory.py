@@ -10,8 +10,10 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +21,6 @@ from alsriaz.model.arrays import ModelArrays, transposed
 from alsriaz.model.ids import pack_ids
 from alsriaz.model.writer import writing_model
 from alsriaz.platform.spec import parse_spec
-from alsriaz.rules.rules import NO_RULES, Rules
 from alsriaz.scoring.foldin import gram
 from tests.serving.serving_process import Server, descendants, running_server
 
@@ -74,7 +75,7 @@ def write_model(folder: Path, n_items: int, rules: Mapping[str, Any] | None = No
     counts = {"customers": CUSTOMERS, "items": n_items}
     dates = {"first_day": "2010-01-01", "last_day": "2011-12-09"}
     with writing_model(folder) as writer:
-        writer.write(arrays, rules)
+        writer.write(arrays, rules or {})
         writer.finish({"made_by": "a benchmark", "spec": parse_spec({}).as_json(), "counts": counts, "dates": dates})
 
 

@@ -9,8 +9,7 @@ from typing import IO, Any
 
 from alsriaz.errors import CallerError, RequestError
 from alsriaz.platform.json_file import no_constant, no_repeats, told_of
-from alsriaz.platform.setting import shown
-from alsriaz.platform.values import check_fields
+from alsriaz.platform.values import check_fields, shown
 from alsriaz.questions.question import Record
 from alsriaz.serving.media import CSV, JSON, LINES
 from alsriaz.serving.wire import Request

@@ -12,9 +12,9 @@ from typing import IO, Any
 from alsriaz.errors import CallerError
 from alsriaz.model.folder import Model
 from alsriaz.platform.layout import Layout
+from alsriaz.platform.progress import Progress
 from alsriaz.tables.refusals import Refusals, RejectedRow
 from alsriaz.training.customer_lists import customer_lists
-from alsriaz.training.engines import Progress
 
 OUTPUT_COLUMNS = ("customer", "place", "item", "score", "reason")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from alsriaz.errors import BadValue, SpecError
 from alsriaz.platform.json_file import read_object
 from alsriaz.platform.limits import MOST_HISTORY
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.rules.binding import Notice
 from alsriaz.rules.rows import Guest, Rules, read_rules_file
 from alsriaz.scoring.history import read_history

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from alsriaz.errors import ModelError, RequestError
 from alsriaz.platform.layout import Layout
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.questions.question import Limits
 from alsriaz.questions.recommender import Recommender
 from alsriaz.questions.shop import open_shop
