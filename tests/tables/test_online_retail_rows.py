@@ -11,7 +11,7 @@ import pytest
 
 from alsriaz.platform.days import day_text
 from alsriaz.platform.spec import parse_spec
-from alsriaz.tables.reading import read_purchases
+from alsriaz.tables.sales import read_purchases
 
 pytestmark = pytest.mark.online_retail
 

@@ -11,7 +11,7 @@ from alsriaz.platform.days import Day
 from alsriaz.platform.spec import parse_spec
 from alsriaz.questions.recommender import Limits, Recommender
 from alsriaz.rules.rules import NO_RULES
-from alsriaz.tables.purchases import Purchases
+from alsriaz.tables.sales import Purchases
 from alsriaz.training.engines import Engine, blocks_for, open_engine
 from alsriaz.training.model import model_arrays, rating_matrix
 from alsriaz.training.pairs import pair_up

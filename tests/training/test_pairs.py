@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from alsriaz.errors import DataError
 from alsriaz.platform.days import Day
-from alsriaz.tables.purchases import Purchases
+from alsriaz.tables.sales import Purchases
 from alsriaz.training.pairs import check_enough, first_sale_days, pair_up
 from alsriaz.training.window import Window
 

@@ -6,7 +6,7 @@ import pytest
 from alsriaz.errors import DataError
 from alsriaz.platform.days import Day, day_text, today
 from alsriaz.platform.spec import parse_spec
-from alsriaz.tables.purchases import Purchases
+from alsriaz.tables.sales import Purchases
 from alsriaz.training.window import Window, find_window
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from alsriaz.platform.channels import Channel
 from alsriaz.platform.layout import ITEMS_CHANNEL, RULES_CHANNEL, RULES_NAME, SPEC_CHANNEL, SPEC_NAME, Layout
-from alsriaz.tables.item_rows import items_kind
-from alsriaz.tables.objects import sales_kind
-from alsriaz.tables.sales_spec import SalesSpec
-from alsriaz.training.pipes import Progress, copy_json, copy_table, open_pipe, refuse_record_io
+from alsriaz.platform.progress import Progress
+from alsriaz.platform.spec import Spec
+from alsriaz.tables.given_items import ItemsKind
+from alsriaz.tables.sales import SalesKind
+from alsriaz.training.pipes import copy_json, copy_table, open_pipe, refuse_record_io
 
 
 class Inputs:
@@ -40,23 +41,23 @@ class Inputs:
             refuse_record_io(channel)
         return [self._layout.pipe(channel)]
 
-    def items_files(self, spec: SalesSpec) -> list[Path]:
+    def items_files(self, spec: Spec) -> list[Path]:
         """Return the files of the shop's table of items, which can be read more than once; none where there is none."""
         if ITEMS_CHANNEL not in self._piped:
             return self._layout.items_files()
         if self._channels[ITEMS_CHANNEL].record_io:
             refuse_record_io(ITEMS_CHANNEL)
         with open_pipe(self._layout.pipe(ITEMS_CHANNEL), ITEMS_CHANNEL, self._progress) as stream:
-            kind = items_kind(spec, f"{ITEMS_CHANNEL}_0")
+            kind = ItemsKind(spec, f"{ITEMS_CHANNEL}_0")
             return [copy_table(stream, ITEMS_CHANNEL, self._folder, kind, self._progress)]
 
-    def readable(self, files: list[Path], spec: SalesSpec) -> list[Path]:
+    def readable(self, files: list[Path], spec: Spec) -> list[Path]:
         """Return what `sales_files` gave as files that can be read from the beginning, and more than once."""
         channel = self._layout.training_channel(self._piped)
         if channel not in self._piped:
             return files
         with open_pipe(files[0], channel, self._progress) as stream:
-            kind = sales_kind(spec, f"{channel}_0")
+            kind = SalesKind(spec, f"{channel}_0")
             return [copy_table(stream, channel, self._folder, kind, self._progress)]
 
     def drop_copies(self) -> None:

@@ -21,15 +21,14 @@ from alsriaz.platform.layout import RULES_NAME, Layout
 from alsriaz.platform.spec import Spec, read_spec
 from alsriaz.rules.binding import check_attributes
 from alsriaz.rules.rules import NO_RULES, Rules, parse_standing_rules
-from alsriaz.tables.item_merge import GivenItems
-from alsriaz.tables.purchases import Purchases
-from alsriaz.tables.reading import read_purchases
+from alsriaz.tables.given_items import GivenItems, read_items
 from alsriaz.tables.refusals import Refusals
+from alsriaz.tables.sales import Purchases, read_purchases
 from alsriaz.training.customer_lists import parse_baskets
 from alsriaz.training.engines import Blocks, Engine, Factors, blocks_for, open_engine
 from alsriaz.training.evaluation import Evaluation, evaluate
 from alsriaz.training.inputs import Inputs
-from alsriaz.training.items import item_table, read_items
+from alsriaz.training.items import item_table
 from alsriaz.training.log import Log, print_metrics
 from alsriaz.training.model import check_factors, model_arrays, rating_matrix
 from alsriaz.training.outputs import check_writable, write_json, write_recommendations, write_rejected

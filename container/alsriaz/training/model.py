@@ -8,7 +8,7 @@ from alsriaz.model.ids import pack_ids
 from alsriaz.platform.spec import Spec
 from alsriaz.scoring.foldin import LARGEST_FACTOR, gram
 from alsriaz.scoring.ratings import rate
-from alsriaz.tables.purchases import Purchases
+from alsriaz.tables.sales import Purchases
 from alsriaz.training.engines import Factors, RatingMatrix
 from alsriaz.training.pairs import Pairs, first_sale_days
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from alsriaz.errors import DataError
 from alsriaz.scoring.ratings import PairPurchases, decay
-from alsriaz.tables.purchases import Purchases
+from alsriaz.tables.sales import Purchases
 from alsriaz.training.window import Window
 
 Codes = npt.NDArray[np.int32]

@@ -10,21 +10,21 @@ import json
 import stat
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 from alsriaz.errors import DataError
-from alsriaz.tables.objects import TableKind, one_table
+from alsriaz.platform.progress import Progress
+from alsriaz.tables.objects import one_table
+from alsriaz.tables.reading import TableKind
 
 PATIENCE: Final = 60.0  # seconds
 MOST_JSON: Final = 16 << 20
 _PIECE: Final = 1 << 20
 _TOLD_EVERY: Final = 5.0  # seconds
 _GZIP, _PARQUET, _RECORD_IO = b"\x1f\x8b", b"PAR1", b"\x0a\x23\xd7\xce"
-
-Progress = Callable[[str], None]
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def copy_json(stream: BinaryIO, channel: str, target: Path) -> None:
     target.write_bytes(text)
 
 
-def copy_table(stream: BinaryIO, channel: str, folder: Path, kind: TableKind, progress: Progress) -> Path:
+def copy_table(stream: BinaryIO, channel: str, folder: Path, kind: TableKind[Any], progress: Progress) -> Path:
     """Copy the table that a FIFO gives into `folder`, as one file that reads like each object by itself.
 
     What it is, is told by its first bytes: gzip is unpacked, Parquet stays as it is, all else is CSV.
@@ -100,7 +100,7 @@ def copy_table(stream: BinaryIO, channel: str, folder: Path, kind: TableKind, pr
         source = _refilled(beginning, source)
         if beginning.startswith(_PARQUET):
             return _written(folder / f"{channel}_0.parquet", _one_parquet(source, channel), channel, progress)
-        table = one_table(source, kind, f"{channel}_0")
+        table = one_table(source, kind)
         return _written(folder / f"{channel}_0.csv", table, channel, progress)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(

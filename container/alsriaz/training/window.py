@@ -7,7 +7,7 @@ import numpy as np
 from alsriaz.errors import DataError
 from alsriaz.platform.days import Day, day_text, today
 from alsriaz.platform.spec import Spec
-from alsriaz.tables.purchases import Purchases
+from alsriaz.tables.sales import Purchases
 
 
 @dataclass(frozen=True)
