@@ -50,10 +50,7 @@ def roles_in(names: Sequence[str], wanted: Mapping[str, str | int]) -> int:
 def find_columns(names: Sequence[str], wanted: Mapping[str, str | int], file: str) -> dict[str, int]:
     """Return the place (from 0) of each column that will be read: all of NEEDED, and the rest of READ where there.
 
-    Args:
-        names: the columns' names, in the file's order.
-        wanted: the setting `columns`; it wins over the aliases, and a column named in it answers to no other word.
-        file: the file's name, for errors.
+    `wanted` is the setting `columns`: it wins over the aliases, and a column named in it answers to no other word.
 
     Raises:
         DataError: `wanted` names an unknown column, one word has two columns or one column two words, or a
@@ -150,9 +147,7 @@ _ITEM_IDS: Final = frozenset({*ALIASES["item"], _OWN_ID})
 def item_id_places(names: Sequence[str], wanted: str | int | None) -> list[int]:
     """Return the places (from 0) of the columns of a table of items that could each be the item's id.
 
-    Args:
-        names: the columns' names, in the file's order.
-        wanted: what the setting `columns` says of the item in sales files. A name counts where the table has it.
+    `wanted` is what the setting `columns` says of the item in sales files: a name counts where the table has it.
     """
     if isinstance(wanted, str):
         places = [place for place, name in enumerate(names) if plain(name) == plain(wanted)]
@@ -169,13 +164,7 @@ def is_items_header(names: Sequence[str], wanted: str | int | None) -> bool:
 
 
 def is_later_items_header(cells: Sequence[str], names: Sequence[str], wanted: str | int | None) -> bool:
-    """Return whether a row below a header is one too, and another: of all its names, or with a name for an id.
-
-    Args:
-        cells: the row.
-        names: the header's names, in the file's order.
-        wanted: as for `item_id_places`.
-    """
+    """Return whether a row below a header is one too, and another: of all its names, or with a name for an id."""
     if len(cells) < 2 or not _has_item_id(cells, wanted):
         return False
     place = item_id_places(names, wanted)[0]
@@ -190,11 +179,6 @@ def _has_item_id(cells: Sequence[str], wanted: str | int | None) -> bool:
 
 def find_item_id(names: Sequence[str], wanted: str | int | None, file: str) -> int:
     """Return the place of the id's column, having checked the names of all.
-
-    Args:
-        names: the columns' names, in the file's order.
-        wanted: as for `item_id_places`.
-        file: the file's name, for errors.
 
     Raises:
         DataError: there is no such column or more than one, there is nothing beside it or too much, or a name is

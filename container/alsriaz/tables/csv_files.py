@@ -142,12 +142,7 @@ def find_sales_layout(beginning: str, spec: Spec, file: str) -> CsvLayout:
 
     Recognised are a header with names that `columns` or the aliases know, columns given by number, and the headerless
     ``customer|item|quantity|date`` (with any delimiter), where some of the first rows have a number third and a date
-    fourth.
-
-    Args:
-        beginning: the file's first lines, whole.
-        spec: its `delimiter` and `columns` win over what would be detected.
-        file: the file's name, for errors.
+    fourth. The spec's `delimiter` and `columns` win over what would be detected. `beginning` is whole lines.
 
     Raises:
         DataError: the file is empty, or isn't recognised, or columns are missing.
@@ -178,15 +173,8 @@ def find_sales_layout(beginning: str, spec: Spec, file: str) -> CsvLayout:
 def find_items_layout(beginning: str, wanted: str | int | None, file: str) -> CsvLayout:
     """Return how to read a CSV file of items: its first row that isn't blank names all columns.
 
-    Of the delimiters that make a header of that row, the one that gives the most columns counts.
-
-    Args:
-        beginning: the file's first lines, whole.
-        wanted: what the setting `columns` says of the item in sales files.
-        file: the file's name, for errors.
-
-    Raises:
-        DataError: that row isn't a header.
+    Of the delimiters that make a header of that row, the one that gives the most columns counts; DataError where none
+    does. `wanted` is what the setting `columns` says of the item in sales files.
     """
     heads = [_split(beginning, delimiter) for delimiter in DELIMITERS]
     fit = [head for head in heads if is_items_header(head.names, wanted)]

@@ -23,7 +23,7 @@ from alsriaz.tables.columns import MOST_GIVEN, find_item_id, is_later_items_head
 from alsriaz.tables.csv_files import CsvLayout, find_items_layout
 from alsriaz.tables.parquet_files import is_number, told_texts
 from alsriaz.tables.reading import FileRows, TableKind, names_of, read_file
-from alsriaz.tables.refusals import Refusals, RejectedRow
+from alsriaz.tables.refusals import Refusals
 from alsriaz.tables.texts import EMPTY, UNFIT, Batch, IdColumn, IdTexts, TextCodes, ValueTexts, joined
 
 DESCRIPTION: Final = "description"
@@ -137,16 +137,11 @@ class ItemRows(FileRows):
 
     def add(self, batch: Batch) -> None:
         """Take in a batch of rows: count the refused ones, keep the others."""
-        texts = batch.columns[self._id_word]
-        ids = self.ids.codes(texts)
+        ids = self.ids.codes(batch.columns[self._id_word])
         kept = ids >= 0
         self.refusals.rows += len(ids)
         self.readable += int(np.count_nonzero(kept))
-        refused = np.flatnonzero(~kept)
-        if len(refused):
-            self.refusals.count("item", len(refused), bad=int(np.count_nonzero(ids == UNFIT)))
-        for place in refused[: self.refusals.wanted("item")].tolist():
-            self.refusals.sample(RejectedRow(self.file, int(batch.numbers[place]), "item", item=texts[place].as_py()))
+        self.refuse("item", ~kept, int(np.count_nonzero(ids == UNFIT)), batch, {"item": self._id_word})
         self.chunks.append(ids[kept])
         for name, column in self.columns.items():
             codes = column.values.codes(batch.columns[column.word])[kept]

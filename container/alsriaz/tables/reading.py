@@ -4,10 +4,13 @@ import gzip
 import os
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from alsriaz.errors import DataError
 from alsriaz.platform.progress import Progress
@@ -50,6 +53,14 @@ class FileRows(ABC):
         self.refusals.rows += 1
         self.refusals.count("shape", 1, bad=1)
         self.refusals.sample(RejectedRow(self.file, number, "shape", line=line))
+
+    def refuse(self, reason: str, mask: NDArray[np.bool_], bad: int, batch: Batch, fields: Mapping[str, str]) -> None:
+        """Count the rows of a batch that `mask` tells, `bad` of them bad; a sample's fields are the columns of `fields`."""
+        places = np.flatnonzero(mask)
+        self.refusals.count(reason, len(places), bad)
+        for place in places[: self.refusals.wanted(reason)].tolist():
+            texts = {field: batch.columns[word][place].as_py() for field, word in fields.items()}
+            self.refusals.sample(RejectedRow(self.file, int(batch.numbers[place]), reason, **texts))
 
     @abstractmethod
     def add(self, batch: Batch) -> None:

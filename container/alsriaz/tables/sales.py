@@ -3,8 +3,9 @@
 SalesRows decides what one file alone shows, Collected what only all files together do.
 """
 
+import bisect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,7 +17,7 @@ from alsriaz.errors import DataError
 from alsriaz.platform.progress import Progress
 from alsriaz.platform.spec import Spec
 from alsriaz.platform.values import shown
-from alsriaz.tables.columns import find_columns
+from alsriaz.tables.columns import NEEDED, find_columns
 from alsriaz.tables.csv_files import CsvLayout, find_sales_layout
 from alsriaz.tables.parquet_files import is_date, is_number, is_text, told_texts
 from alsriaz.tables.reading import FileRows, TableKind, names_of, read_file
@@ -40,6 +41,7 @@ from alsriaz.tables.texts import (
 MOST_DESCRIPTIONS: Final = 1_000_000
 """A column with more distinct texts tells about rows, not about items, and would fill the memory."""
 
+_SAMPLED: Final = {word: word for word in NEEDED}  # what rejected.csv shows of a row
 _CANCELLED = re.compile(r"[Cc]\d+", re.ASCII)
 
 
@@ -96,7 +98,7 @@ def read_purchases(files: Sequence[Path], spec: Spec, progress: Progress) -> tup
 
 
 class Chunk(NamedTuple):
-    """Kept rows of a batch, as codes that mean something in their file only; `described` is None where it has none."""
+    """Kept rows, as codes; those of a batch mean something in their file only, which may have no descriptions."""
 
     customers: TextCodes
     items: TextCodes
@@ -144,14 +146,16 @@ class SalesRows(FileRows):
         self.readable += int(np.count_nonzero(~no_quantity & ~no_day))
         self.refusals.rows += len(amounts)
         refused = np.zeros(len(amounts), bool)
-        for reason, mask in {
-            "customer": customers < 0,
-            "item": items < 0,
-            "quantity": no_quantity,
-            "date": no_day,
-            "return": amounts <= 0 if self._drop_returns else refused,
-        }.items():
-            self._refuse(reason, mask & ~refused, batch, {"customer": customers, "item": items})
+        for reason, mask, bad in (
+            ("customer", customers < 0, customers == UNFIT),
+            ("item", items < 0, items == UNFIT),
+            ("quantity", no_quantity, no_quantity),
+            ("date", no_day, no_day),
+            ("return", amounts <= 0 if self._drop_returns else refused, np.False_),
+        ):
+            first = mask & ~refused
+            if first.any():
+                self.refuse(reason, first, int(np.count_nonzero(first & bad)), batch, _SAMPLED)
             refused = refused | mask
         kept = ~refused
         if kept.any():
@@ -160,19 +164,6 @@ class SalesRows(FileRows):
                 described = self.descriptions.codes(columns["description"])[kept]
             codes = (customers[kept], items[kept], amounts[kept], days[kept], batch.numbers[kept])
             self.chunks.append(Chunk(*codes, described))
-
-    def _refuse(self, reason: str, mask: NDArray[np.bool_], batch: Batch, ids: Mapping[str, TextCodes]) -> None:
-        """Count the rows of `mask`. Bad are those without a quantity or a date, and those with an id that is no id."""
-        rows = int(np.count_nonzero(mask))
-        if not rows:
-            return
-        bad = rows if reason in ("quantity", "date") else 0
-        if reason in ids:
-            bad = int(np.count_nonzero(ids[reason][mask] == UNFIT))
-        self.refusals.count(reason, rows, bad)
-        for place in np.flatnonzero(mask)[: self.refusals.wanted(reason)].tolist():
-            texts = (batch.columns[word][place].as_py() for word in ("customer", "item", "quantity", "date"))
-            self.refusals.sample(RejectedRow(self.file, int(batch.numbers[place]), reason, *texts))
 
 
 def _signed(amounts: NDArray[np.float64], invoice: Any) -> NDArray[np.float64]:
@@ -285,14 +276,24 @@ class Collected:
         customers, items, amounts, day_codes, numbers = map(joined, self._chunks)
         customer_texts, which_customer = self._customers.decided()
         item_texts, which_item = self._items.decided()
-        customers, items = which_customer[customers], which_item[items]
-        rows = _Rows(customers, items, amounts, day_codes, numbers, customer_texts, item_texts)
-        kept = np.ones(len(customers), bool)
-        for reason, refused in self._filters(rows, kept):
-            self._refuse(reason, np.flatnonzero(refused & kept), rows)
+        rows = Chunk(which_customer[customers], which_item[items], amounts, day_codes, numbers, None)
+        kept = np.ones(len(amounts), bool)
+        for reason, refused in self._filters(rows, kept, customer_texts, item_texts):
+            places = np.flatnonzero(refused & kept)
+            self.refusals.count(reason, len(places))
+            for place in places[: self.refusals.wanted(reason)].tolist():
+                file = self._files[bisect.bisect_right(self._ends, place)]
+                texts = (
+                    customer_texts[rows.customers[place]],
+                    item_texts[rows.items[place]],
+                    repr(float(amounts[place])).removesuffix(".0"),
+                    self._days.texts[day_codes[place]],
+                )
+                self.refusals.sample(RejectedRow(file, int(numbers[place]), reason, *texts))
             kept &= ~refused
         if not kept.any():
             self.refusals.refuse_nothing_left()
+        customers, items = rows.customers, rows.items
         if not kept.all():
             customers, items, amounts, day_codes = (a[kept] for a in (customers, items, amounts, day_codes))
         customer_ids, customers = _ordered(customer_texts, customers)
@@ -301,44 +302,21 @@ class Collected:
         refused_items = frozenset(item_texts).difference(item_ids)
         return Purchases(customer_ids, item_ids, customers, items, amounts, days[day_codes], described, refused_items)
 
-    def _filters(self, rows: "_Rows", kept: NDArray[np.bool_]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    def _filters(
+        self, rows: Chunk, kept: NDArray[np.bool_], customer_texts: list[str], item_texts: list[str]
+    ) -> Iterator[tuple[str, NDArray[np.bool_]]]:
         """Yield the rows that each filter of the spec refuses; `kept` holds what the filters before it left."""
         spec = self._spec
         if spec.exclude_items:
-            excluded = np.isin(np.array(rows.item_texts, object), spec.exclude_items)
+            excluded = np.isin(np.array(item_texts, object), spec.exclude_items)
             yield "exclude_items", excluded[rows.items]
         if spec.max_quantity is not None:
             yield "max_quantity", np.abs(rows.quantities) > spec.max_quantity
         if spec.min_item_customers is not None:
             bought = kept & (rows.quantities > 0)
-            pairs = np.unique(rows.items[bought].astype(np.int64) * len(rows.customer_texts) + rows.customers[bought])
-            buyers = np.bincount(pairs // max(len(rows.customer_texts), 1), minlength=len(rows.item_texts))
+            pairs = np.unique(rows.items[bought].astype(np.int64) * len(customer_texts) + rows.customers[bought])
+            buyers = np.bincount(pairs // max(len(customer_texts), 1), minlength=len(item_texts))
             yield "min_item_customers", (buyers < spec.min_item_customers)[rows.items]
-
-    def _refuse(self, reason: str, places: NDArray[np.int64], rows: "_Rows") -> None:
-        self.refusals.count(reason, len(places))
-        for place in places[: self.refusals.wanted(reason)]:
-            file = self._files[int(np.searchsorted(self._ends, place, side="right"))]
-            texts = (
-                rows.customer_texts[rows.customers[place]],
-                rows.item_texts[rows.items[place]],
-                repr(float(rows.quantities[place])).removesuffix(".0"),
-                self._days.texts[rows.days[place]],
-            )
-            self.refusals.sample(RejectedRow(file, int(rows.numbers[place]), reason, *texts))
-
-
-@dataclass
-class _Rows:
-    """Kept rows in reading order: codes, and the ids that they stand for, those of refused rows included."""
-
-    customers: TextCodes
-    items: TextCodes
-    quantities: NDArray[np.float64]
-    days: TextCodes
-    numbers: RowNumbers
-    customer_texts: list[str]
-    item_texts: list[str]
 
 
 def _ordered(texts: list[str], codes: TextCodes) -> tuple[list[str], TextCodes]:
