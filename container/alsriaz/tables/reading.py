@@ -55,7 +55,7 @@ class FileRows(ABC):
         self.refusals.sample(RejectedRow(self.file, number, "shape", line=line))
 
     def refuse(self, reason: str, mask: NDArray[np.bool_], bad: int, batch: Batch, fields: Mapping[str, str]) -> None:
-        """Count the rows of a batch that `mask` tells, `bad` of them bad; a sample's fields are the columns of `fields`."""
+        """Count the rows of a batch that `mask` tells, `bad` of them bad. `fields`: a sample's, by their columns."""
         places = np.flatnonzero(mask)
         self.refusals.count(reason, len(places), bad)
         for place in places[: self.refusals.wanted(reason)].tolist():
