@@ -12,7 +12,10 @@ from werkzeug.routing import BaseConverter
 
 from alsriaz.errors import CallerError, RequestError
 from alsriaz.platform.setting import shown
-from alsriaz.questions.recommender import Recommender, label_of
+from alsriaz.questions.question import Record
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.tally import OTHER, Tally
+from alsriaz.questions.tasks import label_of
 from alsriaz.serving.body import receive
 from alsriaz.serving.decoding import decode, decode_in_place
 from alsriaz.serving.media import CSV, JSON, answer_type, request_type
@@ -21,10 +24,9 @@ from alsriaz.serving.multi_model.models import Models
 from alsriaz.serving.multi_model.pool import Lease
 from alsriaz.serving.multi_model.wire import entry_body, load_request, model_in_path, page_body
 from alsriaz.serving.settings import Settings
-from alsriaz.serving.tally import OTHER, Tally
 from alsriaz.serving.transform import execution_parameters
 from alsriaz.serving.watch import exchange_of, watched
-from alsriaz.serving.wire import STATUS, Record, Request, encode, error_code, error_text, json_bytes
+from alsriaz.serving.wire import STATUS, Request, encode, error_code, error_text, json_bytes
 
 TARGET_MODEL = "X-Amzn-SageMaker-Target-Model"
 
@@ -199,17 +201,17 @@ def _refuse_encodings(encoding: str | None) -> None:
         raise RequestError("unsupported_media_type", message)
 
 
-def _all_for_csv(records: Iterable[Record | RequestError]) -> Iterable[Record | RequestError]:
+def _all_for_csv(records: Iterable[Record | CallerError]) -> Iterable[Record | CallerError]:
     """Return `records`, all of which CSV can answer; RequestError where there is another one."""
     for record in records:
-        if not isinstance(record, RequestError) and isinstance(refusal := _or_no_csv(record), RequestError):
+        if not isinstance(record, CallerError) and isinstance(refusal := _or_no_csv(record), CallerError):
             raise refusal
     return records
 
 
-def _or_no_csv(record: Record | RequestError) -> Record | RequestError:
+def _or_no_csv(record: Record | CallerError) -> Record | CallerError:
     """Return a record that CSV can answer as it is, any other one as an error."""
-    if isinstance(record, RequestError) or label_of(record) in ("recommend", OTHER):
+    if isinstance(record, CallerError) or label_of(record) in ("recommend", OTHER):
         return record
     return RequestError("not_acceptable", f"CSV can answer task recommend only: accept {JSON}.", "task")
 

@@ -10,7 +10,7 @@ import functools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Generic, TypeVar
@@ -221,6 +221,14 @@ def an_object(value: Any, path: str, fields: Sequence[str]) -> Mapping[str, Any]
             message = f"{path} has no field {shown(field)}{nearest(field, fields)}"
             raise BadValue(f"{path}.{field[:80]}", message, "unknown_field")
     return value
+
+
+def check_fields(given: Mapping[str, Any], known: Collection[str], path: str = "") -> None:
+    """Raise BadValue where the object at `path` (empty for a whole record) has a field that is not `known`."""
+    for name in given:
+        if name not in known:
+            message = f"There is no field {shown(name)}{nearest(name, known)} Known are {', '.join(known)}."
+            raise BadValue(f"{path}.{name[:80]}" if path else name[:80], message, "unknown_field")
 
 
 # ---- Words for messages ---------------------------------------------------------------------------------------------

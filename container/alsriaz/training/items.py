@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from alsriaz.model.attribute_columns import MISSING, Column, number_column, text_column
-from alsriaz.model.attributes import Attributes, ItemTable
+from alsriaz.model.attributes import MISSING, Attributes, Column, ItemTable, number_column, text_column
 from alsriaz.model.ids import IdTable, pack_ids
 from alsriaz.platform.plain_number import shortest_text
 from alsriaz.tables.given_items import DESCRIPTION, GivenColumn, GivenItems
