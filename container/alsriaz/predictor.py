@@ -15,6 +15,7 @@ from alsriaz.platform.setting import shown
 from alsriaz.questions.recommender import Recommender, label_of
 from alsriaz.serving.body import receive
 from alsriaz.serving.decoding import decode, decode_in_place
+from alsriaz.serving.live_rules.following import NO_LIVE_RULES, Follower, LiveRules
 from alsriaz.serving.media import CSV, JSON, answer_type, request_type
 from alsriaz.serving.metrics import CONTENT_TYPE, Metrics
 from alsriaz.serving.multi_model.models import Models
@@ -34,21 +35,25 @@ _SENT_WHOLE = 1 << 20
 _PIECES_AT_ONCE = 64
 
 
-def create_app(recommender: Recommender, settings: Settings, metrics: Metrics | None = None) -> Flask:
+def create_app(
+    recommender: Recommender, settings: Settings, metrics: Metrics | None = None, live: LiveRules = NO_LIVE_RULES
+) -> Flask:
     """Return the application that answers from `recommender`; nothing is loaded on the first request.
 
     Args:
         recommender: of the model.
         settings: of the server.
         metrics: what it counts in; counts of its own without.
+        live: the live rules that it follows.
     """
     metrics = metrics or Metrics()
     metrics.tell_model(recommender.model_hash, recommender.n_customers, recommender.n_items)
     app = base_app(settings, metrics)
+    model = Follower(recommender, live)
 
     @app.post("/invocations", provide_automatic_options=False)
     def invocations() -> Response:
-        return respond(recommender, settings)
+        return respond(model.now(), settings)
 
     @app.get("/execution-parameters", provide_automatic_options=False)
     def parameters() -> Response:
@@ -134,7 +139,7 @@ def _add_models_routes(app: Flask, models: Models, settings: Settings) -> None:
 def _respond_with(lease: Lease, settings: Settings) -> Response:
     """Answer the current request by a model, which stays mapped until the answer has been sent."""
     try:
-        response = respond(lease.recommender, settings)
+        response = respond(lease.model.now(), settings)
     except BaseException:
         lease.release()
         raise

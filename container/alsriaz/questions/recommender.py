@@ -1,6 +1,7 @@
 """Answers the records of a request from one model, many at a time. Knows no transport."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,8 @@ from alsriaz.questions.served_model import Limits, ServedModel
 from alsriaz.questions.tasks import TASKS
 from alsriaz.rules.catalogue import Catalogue
 from alsriaz.rules.lists import make_lists
-from alsriaz.rules.rules import EXCLUDE, INCLUDE, named_rules
+from alsriaz.rules.rules import EXCLUDE, INCLUDE, Rules, named_rules
 from alsriaz.scoring.scorers import FixedScorer, Scorer
-from alsriaz.serving.live_rules.model import NO_LIVE_RULES, LiveModel, LiveRules
 from alsriaz.serving.tally import OTHER, Tally
 from alsriaz.serving.wire import Answer, Answered, Record
 
@@ -32,12 +32,22 @@ _KNOWN_RULES = {f"include.{name}" for name in INCLUDE} | {f"exclude.{name}" for 
 class Recommender:
     """One model and the rules that hold for every request."""
 
-    def __init__(self, model: Model, limits: Limits, live: LiveRules = NO_LIVE_RULES) -> None:
-        """Answer from `model`, under the live rules in force if there are any."""
+    def __init__(self, model: Model, limits: Limits) -> None:
+        """Answer from `model`, under its standing rules alone."""
         self._served = ServedModel(model, limits)
-        self._live = LiveModel(self._served, live)
         widest = max(self.n_items, 1)
         self._at_once = min(_RECORDS_AT_ONCE, max(1, _SCORES_AT_ONCE // widest))
+
+    def under(self, version: str, rules: Rules) -> "Recommender":
+        """Return answers under live rules, which replace those that there are; all else is shared with this one."""
+        other = copy(self)
+        other._served = self._served.with_live(version, rules)
+        return other
+
+    @property
+    def left_out(self) -> tuple[RuleError, ...]:
+        """Why not all of the live rules hold."""
+        return self._served.left_out
 
     @property
     def model_hash(self) -> str:
@@ -58,10 +68,10 @@ class Recommender:
         """Yield each record with its answer, or with the error that it met; each is counted in `tally`.
 
         Records are read ahead by as many as are ranked together, fewer where they are long. No answer depends on the
-        records beside it. The live rules in force at the first record hold for all.
+        records beside it.
         """
         counts = Tally() if tally is None else tally
-        served = self._live.now()
+        served = self._served
         counts.rules = served.live_version
         for some in self._blocks(records):
             for record, answer in zip(some, self._answers(served, some, counts), strict=True):
@@ -75,7 +85,7 @@ class Recommender:
             RequestError: a field is unknown, missing or can't be used, or what it names is unknown.
             RuleError: the rules are malformed or can't be kept.
         """
-        (answer,) = self._answers(self._live.now(), [record], Tally())
+        (answer,) = self._answers(self._served, [record], Tally())
         if isinstance(answer, CallerError):
             raise answer
         return answer

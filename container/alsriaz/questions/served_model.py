@@ -14,13 +14,13 @@ from alsriaz.model.folder import Model
 from alsriaz.platform.layout import RULES_NAME
 from alsriaz.platform.setting import shown
 from alsriaz.questions import fields
+from alsriaz.questions.live_binding import bind_what_can_be_kept
 from alsriaz.rules.binding import BoundRules, Layer, bind, make_layer
 from alsriaz.rules.catalogue import Catalogue
 from alsriaz.rules.lists import Pick
 from alsriaz.rules.rules import SECTIONS, Rules, parse_rules
 from alsriaz.scoring.history import DEFAULT_MOST_ENTRIES
 from alsriaz.scoring.scorers import ItemFactors
-from alsriaz.serving.live_rules.binding import bind_what_can_be_kept
 
 Record = Mapping[str, Any]
 

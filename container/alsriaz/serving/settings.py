@@ -11,7 +11,7 @@ from typing import Any
 from alsriaz.errors import SpecError
 from alsriaz.platform.machine import available_cores, memory_limit
 from alsriaz.platform.setting import Setting, boolean, markdown_table, nearest, optional, shown, whole
-from alsriaz.serving.live_rules.location import EXPECTED, Location, parse_location
+from alsriaz.serving.live_rules.sources import EXPECTED, Location, parse_location
 from alsriaz.serving.media import CSV, JSON, LINES
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -20,7 +20,9 @@ STRATEGIES = {"multirecord": "MULTI_RECORD", "singlerecord": "SINGLE_RECORD"}
 
 _TIMEOUT_SECONDS, _TRANSFORM_TIMEOUT_SECONDS = 60, 3600  # the platform's longest: endpoint, batch transform
 _MAX_BODY_MB, _TRANSFORM_MAX_BODY_MB = 25, 100
-_LOAD_SECONDS = 360
+_LOAD_SECONDS = 360  # how long the platform lets a load take
+_UNLOAD_SECONDS = 30.0
+_TO_ANSWER_SECONDS = 2.0
 _MODELS_SHARE = 0.6  # of all memory; what is left is for the workers themselves and for requests
 
 _PREFIX = "ALSRIAZ_"
@@ -62,6 +64,16 @@ class Settings:
     def load_seconds(self) -> int:
         """How long loading a model may take: as long as the platform waits for it, or longer."""
         return max(_LOAD_SECONDS, self.timeout_seconds)
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long a request waits for a load, which goes on without it: what is left is to answer in time."""
+        return self.timeout_seconds - min(_TO_ANSWER_SECONDS, self.timeout_seconds / 4)
+
+    @property
+    def unload_seconds(self) -> float:
+        """How long unloading a model waits for requests that use it: it is to be answered in time itself."""
+        return min(_UNLOAD_SECONDS, self.timeout_seconds / 2)
 
     @property
     def max_body_bytes(self) -> int | None:

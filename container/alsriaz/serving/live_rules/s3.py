@@ -22,8 +22,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from alsriaz.serving.live_rules.location import S3Location
-from alsriaz.serving.live_rules.source import Fetched, Unusable, too_large
+from alsriaz.serving.live_rules.sources import Fetched, S3Location, Unusable, too_large
 
 _AT_ONCE = 1 << 16
 _CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
