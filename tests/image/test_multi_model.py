@@ -12,7 +12,7 @@ from tests.image.docker import docker
 from tests.image.serving_container import NARROW, ContainerServer, InContainer
 from tests.serving.multi_model_platform import MULTI_MODEL, Platform, write_shop
 from tests.serving.serving_process import until
-from tests.serving.test_multi_model_archive import pack
+from tests.model.test_packed import pack
 
 pytestmark = pytest.mark.image
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from alsriaz.serving.live_rules.folder import version_of
+
 from tests.serving.live_rules.s3 import URI, moto_s3
 from tests.serving.multi_model_platform import MULTI_MODEL, Platform
 from tests.serving.serving_process import ROOT, Server, alive, descendants, running_server, started_server, until

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from alsriaz.errors import SpecError
 from alsriaz.platform.machine import available_cores
 from alsriaz.platform.setting import Setting, markdown_table, whole
-from alsriaz.serving.live_rules.location import FileLocation, S3Location
+from alsriaz.serving.live_rules.sources import FileLocation, S3Location
 from alsriaz.serving.settings import ROWS, Settings, read_settings, settings_table
 
 DEFAULTS = Settings(

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from alsriaz.serving.live_rules.file_source import FileSource
 from alsriaz.serving.live_rules.source import REASONS, Unusable
 

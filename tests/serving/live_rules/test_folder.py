@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from alsriaz.serving.live_rules.folder import RulesFolder, version_of
 from alsriaz.serving.live_rules.status import Status
 

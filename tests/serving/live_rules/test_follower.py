@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-
-from alsriaz.serving.live_rules import follower as module
 from alsriaz.serving.live_rules.folder import RulesFolder, version_of
 from alsriaz.serving.live_rules.follower import Follower
+
+from alsriaz.serving.live_rules import follower as module
 
 
 def put(path: Path, item: str) -> str:

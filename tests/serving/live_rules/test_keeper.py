@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-
-from alsriaz.errors import SpecError
-from alsriaz.serving.live_rules import keeper
 from alsriaz.serving.live_rules.folder import RulesFolder
 from alsriaz.serving.live_rules.keeper import check_location, first_check, keep_polling
 from alsriaz.serving.live_rules.location import S3Location, parse_location
 from alsriaz.serving.live_rules.status import Status
+
+from alsriaz.errors import SpecError
+from alsriaz.serving.live_rules import keeper
 from tests.serving.serving_process import PATIENCE, alive
 
 SLEEPER = """

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from alsriaz.serving.live_rules.location import FileLocation, Location, S3Location, parse_location
 
 GOOD: list[tuple[str, Location, str]] = [

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from alsriaz.platform.layout import Layout
-from alsriaz.rules.binding import make_layer
-from alsriaz.rules.notices import Notice
-from alsriaz.rules.rules import Rules
 from alsriaz.serving.live_rules.__main__ import check_for
 from alsriaz.serving.live_rules.binding import bind_whole
 from alsriaz.serving.live_rules.file_source import FileSource
 from alsriaz.serving.live_rules.folder import RulesFolder, version_of
 from alsriaz.serving.live_rules.follower import Follower, Live
-from alsriaz.serving.live_rules.poller import Check, Poller
 from alsriaz.serving.live_rules.source import Fetched, Unusable
 from alsriaz.serving.live_rules.status import Status
+
+from alsriaz.platform.layout import Layout
+from alsriaz.rules.binding import make_layer
+from alsriaz.rules.notices import Notice
+from alsriaz.rules.rules import Rules
+from alsriaz.serving.live_rules.poller import Check, Poller
 from alsriaz.serving.settings import read_settings
 from tests.small_models import shop
 

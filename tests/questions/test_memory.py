@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from alsriaz.model.manifest import read_manifest
+from alsriaz.questions.memory import model_size
 from alsriaz.rules.rules import NO_RULES, parse_standing_rules
-from alsriaz.serving.multi_model.cost import model_size
 from benchmarks.many_rules import random_model, write
 from benchmarks.worker_memory import write_model
-from tests.serving import model_memory
+from tests.questions import model_memory
 from tests.small_models import shop
 
 MEGABYTE = 2**20

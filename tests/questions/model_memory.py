@@ -13,8 +13,8 @@ sys.path[:1] = [str(ROOT / "container"), str(ROOT)]
 
 from alsriaz.errors import RequestError  # noqa: E402
 from alsriaz.model.folder import open_model  # noqa: E402
+from alsriaz.platform.freed_memory import give_memory_back  # noqa: E402
 from alsriaz.questions.recommender import Limits, Recommender  # noqa: E402
-from alsriaz.serving.multi_model.freed import give_memory_back  # noqa: E402
 from alsriaz.serving.tally import Tally  # noqa: E402
 from alsriaz.serving.wire import Record  # noqa: E402
 
