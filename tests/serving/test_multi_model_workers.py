@@ -47,10 +47,14 @@ def aws(server: Server, root: Path) -> Platform:
 
 
 @pytest.fixture(scope="module")
-def hasty_server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    environ = {"ALSRIAZ_ML_ROOT": str(root), "ALSRIAZ_TIMEOUT_SECONDS": "2"}
-    temporary = {"TMPDIR": str(tmp_path_factory.mktemp("t"))}
-    with running_server(MULTI_MODEL | environ | temporary) as server:
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("t")
+
+
+@pytest.fixture(scope="module")
+def hasty_server(root: Path, temporary: Path) -> Iterator[Server]:
+    environ = {"ALSRIAZ_ML_ROOT": str(root), "ALSRIAZ_TIMEOUT_SECONDS": "2", "TMPDIR": str(temporary)}
+    with running_server(MULTI_MODEL | environ) as server:
         yield server
 
 
@@ -167,10 +171,10 @@ def models_bytes(aws: Platform) -> float:
 
 
 def test_a_load_may_take_longer_than_other_requests_which_go_on_meanwhile(
-    hasty: Platform, hasty_server: Server, tmp_path_factory: pytest.TempPathFactory
+    hasty: Platform, hasty_server: Server, temporary: Path
 ) -> None:
     hasty.load("shop", "m0")
-    (lock,) = tmp_path_factory.getbasetemp().glob("t*/*/models/lock")
+    (lock,) = temporary.glob("*/models/lock")
     with lock.open() as held, ThreadPoolExecutor(1) as pool:
         fcntl.flock(held, fcntl.LOCK_EX)  # as a slow disk would, this keeps the load from going on
         loading = pool.submit(hasty.load, "slow", "m1")
