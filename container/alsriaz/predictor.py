@@ -12,20 +12,21 @@ from werkzeug.routing import BaseConverter
 
 from alsriaz.errors import CallerError, RequestError
 from alsriaz.platform.setting import shown
-from alsriaz.questions.recommender import Recommender, label_of
+from alsriaz.questions.question import Record
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.tally import OTHER, Tally
+from alsriaz.questions.tasks import label_of
 from alsriaz.serving.body import receive
 from alsriaz.serving.decoding import decode, decode_in_place
-from alsriaz.serving.live_rules.following import NO_LIVE_RULES, Follower, LiveRules
 from alsriaz.serving.media import CSV, JSON, answer_type, request_type
 from alsriaz.serving.metrics import CONTENT_TYPE, Metrics
 from alsriaz.serving.multi_model.models import Models
 from alsriaz.serving.multi_model.pool import Lease
 from alsriaz.serving.multi_model.wire import entry_body, load_request, model_in_path, page_body
 from alsriaz.serving.settings import Settings
-from alsriaz.serving.tally import OTHER, Tally
 from alsriaz.serving.transform import execution_parameters
 from alsriaz.serving.watch import exchange_of, watched
-from alsriaz.serving.wire import STATUS, Record, Request, encode, error_code, error_text, json_bytes
+from alsriaz.serving.wire import STATUS, Request, encode, error_code, error_text, json_bytes
 
 TARGET_MODEL = "X-Amzn-SageMaker-Target-Model"
 
@@ -35,25 +36,21 @@ _SENT_WHOLE = 1 << 20
 _PIECES_AT_ONCE = 64
 
 
-def create_app(
-    recommender: Recommender, settings: Settings, metrics: Metrics | None = None, live: LiveRules = NO_LIVE_RULES
-) -> Flask:
+def create_app(recommender: Recommender, settings: Settings, metrics: Metrics | None = None) -> Flask:
     """Return the application that answers from `recommender`; nothing is loaded on the first request.
 
     Args:
         recommender: of the model.
         settings: of the server.
         metrics: what it counts in; counts of its own without.
-        live: the live rules that it follows.
     """
     metrics = metrics or Metrics()
     metrics.tell_model(recommender.model_hash, recommender.n_customers, recommender.n_items)
     app = base_app(settings, metrics)
-    model = Follower(recommender, live)
 
     @app.post("/invocations", provide_automatic_options=False)
     def invocations() -> Response:
-        return respond(model.now(), settings)
+        return respond(recommender, settings)
 
     @app.get("/execution-parameters", provide_automatic_options=False)
     def parameters() -> Response:
@@ -139,7 +136,7 @@ def _add_models_routes(app: Flask, models: Models, settings: Settings) -> None:
 def _respond_with(lease: Lease, settings: Settings) -> Response:
     """Answer the current request by a model, which stays mapped until the answer has been sent."""
     try:
-        response = respond(lease.model.now(), settings)
+        response = respond(lease.recommender, settings)
     except BaseException:
         lease.release()
         raise
@@ -204,17 +201,17 @@ def _refuse_encodings(encoding: str | None) -> None:
         raise RequestError("unsupported_media_type", message)
 
 
-def _all_for_csv(records: Iterable[Record | RequestError]) -> Iterable[Record | RequestError]:
+def _all_for_csv(records: Iterable[Record | CallerError]) -> Iterable[Record | CallerError]:
     """Return `records`, all of which CSV can answer; RequestError where there is another one."""
     for record in records:
-        if not isinstance(record, RequestError) and isinstance(refusal := _or_no_csv(record), RequestError):
+        if not isinstance(record, CallerError) and isinstance(refusal := _or_no_csv(record), CallerError):
             raise refusal
     return records
 
 
-def _or_no_csv(record: Record | RequestError) -> Record | RequestError:
+def _or_no_csv(record: Record | CallerError) -> Record | CallerError:
     """Return a record that CSV can answer as it is, any other one as an error."""
-    if isinstance(record, RequestError) or label_of(record) in ("recommend", OTHER):
+    if isinstance(record, CallerError) or label_of(record) in ("recommend", OTHER):
         return record
     return RequestError("not_acceptable", f"CSV can answer task recommend only: accept {JSON}.", "task")
 

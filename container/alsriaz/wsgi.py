@@ -8,8 +8,9 @@ from flask import Flask
 from alsriaz.platform.freed_memory import share_one_arena
 from alsriaz.platform.layout import Layout
 from alsriaz.predictor import create_app, create_models_app
-from alsriaz.serving.answerer import Limits, open_answerer
-from alsriaz.serving.live_rules.following import LiveRules, RulesFolder
+from alsriaz.questions.question import Limits
+from alsriaz.questions.shop import open_shop
+from alsriaz.serving.live_rules.following import LiveRules, RulesFolder, follow
 from alsriaz.serving.live_rules.sources import FOLDER as RULES_FOLDER
 from alsriaz.serving.log import configure_log
 from alsriaz.serving.metrics import Metrics
@@ -37,7 +38,7 @@ def build_app() -> Flask:
         os.register_at_fork(after_in_child=models.watch)
         return create_models_app(models, settings, metrics)
     limits = Limits(settings.max_k, settings.max_rule_ids, settings.max_history)
-    return create_app(open_answerer(layout.model, limits), settings, metrics, live)
+    return create_app(follow(open_shop(layout.model, limits), live), settings, metrics)
 
 
 app = build_app()

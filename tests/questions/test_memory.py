@@ -10,7 +10,6 @@ import pytest
 
 from alsriaz.model.manifest import read_manifest
 from alsriaz.questions.memory import model_size
-from alsriaz.rules.rules import NO_RULES, parse_standing_rules
 from benchmarks.many_rules import random_model, write
 from benchmarks.worker_memory import write_model
 from tests.questions import model_memory
@@ -31,7 +30,7 @@ def test_a_model_takes_what_it_is_counted_with_or_a_little_less(
     tmp_path: Path, items: int, rules: dict[str, Any], why: str
 ) -> None:
     shop().write(tmp_path / "small")
-    write_model(tmp_path / "model", items, parse_standing_rules(rules) if rules else NO_RULES)
+    write_model(tmp_path / "model", items, rules)
     assert_counted(tmp_path)
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alsriaz.serving.live_rules.folder import version_of
 
+from alsriaz.serving.live_rules.following import version_of
 from tests.serving.live_rules.s3 import URI, moto_s3
 from tests.serving.multi_model_platform import MULTI_MODEL, Platform
 from tests.serving.serving_process import ROOT, Server, alive, descendants, running_server, started_server, until
@@ -66,7 +66,7 @@ def poller_of(server: Server) -> int | None:
     for pid in descendants(server.process.pid):
         with contextlib.suppress(OSError):
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if b"alsriaz.serving.live_rules" in command and leads_group(pid):
+            if b"alsriaz.serving.live_rules.poller" in command and leads_group(pid):
                 return pid
     return None
 
@@ -373,7 +373,7 @@ def test_without_the_setting_there_is_no_poller_and_nothing_is_told(model: Path)
 
 def test_the_poller_tells_what_is_missing() -> None:
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "container")}
-    command = [sys.executable, "-P", "-m", "alsriaz.serving.live_rules"]
+    command = [sys.executable, "-P", "-m", "alsriaz.serving.live_rules.poller"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "live rules: ALSRIAZ_RULES_URI is not set: there are no live rules to look for.\n"

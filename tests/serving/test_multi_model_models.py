@@ -84,7 +84,7 @@ def asked(models: Models, target: str) -> str:
     """Return the hash of the model that a request with this target is answered by."""
     lease = models.lease_target(target)
     try:
-        return lease.model.now().model_hash
+        return lease.recommender.model_hash
     finally:
         lease.release()
 
@@ -93,7 +93,7 @@ def test_what_one_worker_loads_the_other_answers_from(root: Path, worker: Callab
     first, second = worker(), worker()
     entry = first.load("shop", url(root, 1))
     lease = second.lease("shop")
-    assert lease.model.now().model_hash == entry.model == open_model(root / "models" / "m1").manifest.short_hash
+    assert lease.recommender.model_hash == entry.model == open_model(root / "models" / "m1").manifest.short_hash
     lease.release()
     second.unload("shop")
     with pytest.raises(RequestError, match="No model named 'shop' is loaded"):
@@ -105,11 +105,11 @@ def test_a_lease_outlives_its_model_and_says_when_it_has_ended(root: Path, worke
     models.load("shop", url(root, 1))
     lease = models.lease("shop")
     models.unload("shop")
-    assert lease.model.now().model_hash
+    assert lease.recommender.model_hash
     lease.release()
     lease.release()
     with pytest.raises(ValueError, match="the lease has ended"):
-        lease.model  # noqa: B018
+        lease.recommender  # noqa: B018
 
 
 def test_unloading_waits_for_a_lease(root: Path, worker: Callable[..., Models]) -> None:

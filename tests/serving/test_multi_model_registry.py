@@ -94,7 +94,7 @@ class AgainstADict(RuleBasedStateMachine):
         lease = self.workers[which].pool.lease(name)
         assert (lease is not None) == (name in self.loaded)
         if lease is not None:
-            assert lease.model == self.loaded[name].model
+            assert lease.recommender == self.loaded[name].model
             lease.release()
             lease.release()
             if self.loaded[name].on_demand:
@@ -196,11 +196,11 @@ def test_what_is_in_use_when_its_time_is_over_keeps_its_memory_and_not_its_name(
     with pytest.raises(NoRoom):
         worker.begin("a", 60, on_demand=False)
     assert load(worker, "a", 40).place != entry.place
-    assert lease.model == "0123456789ab", "the request ends on the model that it began with"
+    assert lease.recommender == "0123456789ab", "the request ends on the model that it began with"
     lease.release()
     assert [other.size for other in worker.registry.models()] == [40]
     with pytest.raises(ValueError, match="the lease has ended"):
-        lease.model  # noqa: B018
+        lease.recommender  # noqa: B018
 
 
 def test_one_that_is_leaving_already_is_returned_and_what_is_not_loaded_can_not_leave(worker: Worker) -> None:

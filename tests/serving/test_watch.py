@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from alsriaz.questions.tally import OTHER, SEVERAL, Tally
 from alsriaz.serving.metrics import Metrics
-from alsriaz.serving.tally import OTHER, SEVERAL, Tally
 from alsriaz.serving.watch import Application, exchange_of, watched
 from tests.serving.test_metrics import counts_in
 

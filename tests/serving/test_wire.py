@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from alsriaz.errors import RequestError, RuleError
+from alsriaz.errors import BadValue, RequestError
 from alsriaz.serving.media import CSV, JSON, LINES
 from alsriaz.serving.wire import STATUS, Answered, Request, encode, error_code, error_text
 
@@ -44,6 +44,6 @@ def test_an_error_may_quote_what_is_no_text() -> None:
 
 
 def test_every_error_has_a_code_of_the_table() -> None:
-    assert error_code(RuleError("include.new", "x")) == "bad_rule"
+    assert error_code(BadValue("include.new", "x")) == "bad_rule"
     assert error_code(BAD) == "bad_value"
     assert {"bad_rule", "bad_value"} <= STATUS.keys()

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from alsriaz.rules.rules import NO_RULES
 
 from alsriaz.model.folder import Model
 from alsriaz.model.manifest import Manifest
 from alsriaz.platform.days import Day
 from alsriaz.platform.spec import parse_spec
-from alsriaz.questions.recommender import Limits, Recommender
-from alsriaz.rules.rules import NO_RULES
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
 from alsriaz.tables.purchases import Purchases
 from alsriaz.training.engines import Engine, blocks_for, open_engine
 from alsriaz.training.model import model_arrays, rating_matrix
@@ -63,7 +65,7 @@ SPECS = [
 @pytest.mark.parametrize(("settings", "why"), SPECS, ids=[why for _, why in SPECS])
 def test_contributions_sum_to_the_score(engine: Engine, settings: dict[str, object], why: str) -> None:
     model = fitted(engine, **settings)
-    rng, recommender = np.random.default_rng(9), Recommender(model, Limits())
+    rng, recommender = np.random.default_rng(9), Recommender(Shop(model, Limits()))
     drawn = rng.permutation(N_CUSTOMERS * N_ITEMS)[:N_PAIRS]
     left, right = np.divmod(drawn, N_ITEMS)
     customers, items = model.arrays.customer_factors.astype(np.float64), model.arrays.item_factors.astype(np.float64)
@@ -80,7 +82,7 @@ def test_contributions_sum_to_the_score(engine: Engine, settings: dict[str, obje
 
 
 def test_contributions_of_a_basket_sum_to_its_score(engine: Engine) -> None:
-    recommender = Recommender(fitted(engine), Limits())
+    recommender = Recommender(Shop(fitted(engine), Limits()))
     for number in range(100):
         basket = {"customer": CUSTOMERS[number % N_CUSTOMERS], "history": [ITEMS[number % 7], ITEMS[number % 37]]}
         item = ITEMS[number % N_ITEMS]

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from alsriaz.errors import SpecError
-from alsriaz.model.ids import parse_id
 from alsriaz.platform.days import Day, day_text, parse_day
 from alsriaz.platform.hyperparameters import read_hyperparameters
 from alsriaz.platform.json_file import read_object
 from alsriaz.platform.setting import Setting, boolean, choice, nearest, optional, real, shown, whole
+from alsriaz.platform.values import parse_id
 
 RANKING_TYPES = ("incident", "count", "total_qty", "normalize_count", "recency")
 DATE_FORMATS = ("yyyymmdd", "iso", "d/m/yyyy", "m/d/yyyy")

@@ -10,9 +10,10 @@ from typing import IO, Any
 from alsriaz.errors import RequestError
 from alsriaz.platform.json_file import no_constant, no_repeats, told_of
 from alsriaz.platform.setting import shown
-from alsriaz.questions.fields import check_fields
+from alsriaz.platform.values import check_fields
+from alsriaz.questions.question import Record
 from alsriaz.serving.media import CSV, JSON, LINES
-from alsriaz.serving.wire import Record, Request
+from alsriaz.serving.wire import Request
 
 
 def decode(body: IO[bytes], media: str) -> Request:

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
-from alsriaz.serving.tally import Tally
+from alsriaz.questions.tally import Tally
 
 QUIET = ("/ping", "/metrics")
 """Routes that are asked by probes all the time: logged at level debug only, and not counted."""

@@ -19,7 +19,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from alsriaz import __version__
-from alsriaz.questions.recommender import TASKS
+from alsriaz.questions.tasks import TASKS
 from alsriaz.serving.exchange import Exchange
 from alsriaz.serving.live_rules.following import RulesFolder
 from alsriaz.serving.live_rules.sources import FOLDER as RULES_FOLDER

@@ -48,11 +48,12 @@ def check_model(settings: Settings) -> None:
     """Check the model folder, each file by its hash; ModelError where it can't be used under these settings."""
     # Not at the top: NumPy takes a while, in which a signal would find no handler.
     from alsriaz.model.folder import verify_model
-    from alsriaz.serving.answerer import check_servable
+    from alsriaz.questions.question import Limits
+    from alsriaz.questions.shop import open_shop
 
     folder = Layout.from_environment().model
     verify_model(folder)
-    check_servable(folder, settings.max_k)
+    open_shop(folder, Limits(settings.max_k))
 
 
 def main(app: str = APP, verify: Callable[[Settings], None] = check_model) -> int:

@@ -7,12 +7,15 @@ was asked. `decoding` reads the records.
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from alsriaz.errors import CallerError, RequestError, RuleError
-from alsriaz.model.ids import parse_id
+from alsriaz.errors import BadValue, CallerError, RequestError
+from alsriaz.platform.values import parse_id
+from alsriaz.questions.question import Answer, Record
+from alsriaz.questions.recommender import Answered
+from alsriaz.rules.rows import SECTIONS
 from alsriaz.serving.media import CSV, LINES
 
 STATUS = {
@@ -41,11 +44,6 @@ STATUS = {
 }
 """Every error code of the application and its status; nginx.conf has those of nginx, docs/http-api.md all."""
 
-Record = Mapping[str, Any]
-Answer = Mapping[str, Any]
-Answered = tuple[Record | RequestError, Answer | CallerError]
-"""A record, or why it could not be read, with its answer, or with the error that it met."""
-
 
 @dataclass(frozen=True)
 class Request:
@@ -58,7 +56,7 @@ class Request:
             themselves, a line each.
     """
 
-    records: Iterable[Record | RequestError]
+    records: Iterable[Record | CallerError]
     batch: bool
 
 
@@ -93,15 +91,17 @@ def error_code(error: CallerError) -> str:
     """Return the code of an error, a key of `STATUS`."""
     if isinstance(error, RequestError):
         return error.code
-    return "bad_rule" if isinstance(error, RuleError) else "bad_value"
+    if isinstance(error, BadValue):
+        return "bad_rule" if error.field.partition(".")[0].partition("[")[0] in SECTIONS else error.fault
+    return "bad_value"
 
 
-def _csv_line(record: Record | RequestError, answer: Answer | CallerError) -> bytes:
+def _csv_line(record: Record | CallerError, answer: Answer | CallerError) -> bytes:
     """Return ``customer,item_1,...,item_k``; of a failed record ``customer,`` alone, where its customer is an id."""
     if not isinstance(answer, CallerError):
         return _csv_bytes([answer["customer"] or "", *(entry["item"] for entry in answer["recommendations"])])
     try:
-        customer = "" if isinstance(record, RequestError) else parse_id(record.get("customer"))
+        customer = "" if isinstance(record, CallerError) else parse_id(record.get("customer"))
     except ValueError:
         customer = ""
     return _csv_bytes([customer, ""])

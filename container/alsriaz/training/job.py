@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import alsriaz
-from alsriaz.errors import CallerError, RuleError, SpecError
+from alsriaz.errors import BadValue, CallerError, SpecError
+from alsriaz.model.arrays import ModelArrays
 from alsriaz.model.attributes import Attributes, ItemTable
-from alsriaz.model.folder import Model, ModelArrays
+from alsriaz.model.folder import Model
 from alsriaz.model.manifest import Manifest
 from alsriaz.model.writer import writing_model
 from alsriaz.platform.channels import check_hosts, read_channels, unused_channels
@@ -19,13 +20,14 @@ from alsriaz.platform.days import Day, day_text
 from alsriaz.platform.json_file import read_object
 from alsriaz.platform.layout import RULES_NAME, Layout
 from alsriaz.platform.spec import Spec, read_spec
-from alsriaz.rules.binding import check_attributes
-from alsriaz.rules.rules import NO_RULES, Rules, parse_standing_rules
+from alsriaz.rules.binding import make_layer
+from alsriaz.rules.rows import NO_RULES, Rules, read_rules_file
+from alsriaz.rules.side import Side
 from alsriaz.tables.item_merge import GivenItems
 from alsriaz.tables.purchases import Purchases
 from alsriaz.tables.reading import read_purchases
 from alsriaz.tables.refusals import Refusals
-from alsriaz.training.customer_lists import parse_baskets
+from alsriaz.training.customer_lists import read_baskets
 from alsriaz.training.engines import Blocks, Engine, Factors, blocks_for, open_engine
 from alsriaz.training.evaluation import Evaluation, evaluate
 from alsriaz.training.inputs import Inputs
@@ -106,9 +108,9 @@ def _learn(
     pairs = pair_up(purchases, window, spec.half_life_days)
     check_enough(pairs, window)
     table = _item_table(pairs, purchases, given, spec, log)
-    _check_standing_rules(rules, table, window.last, log)
+    _check_standing_rules(rules, table, log)
     print_metrics(_counts(refusals, pairs))
-    evaluation = _evaluate(engine, purchases, window, spec, log)
+    evaluation = _evaluate(engine, purchases, window, given, rules, spec, log)
     write_json(layout.output_data / "evaluation.json", evaluation)
     log.say(
         f"fitting {spec.feedback} ALS on {window}: {pairs.n_customers:,} customers x {pairs.n_items:,} items, "
@@ -122,8 +124,9 @@ def _learn(
 def _write(learnt: _Learnt, rules: Rules, layout: Layout, log: Log, finishing: Callable[[], None]) -> None:
     output = layout.output_data / "output.csv"
     with writing_model(layout.model) as writer:
-        writer.write(learnt.arrays, rules, learnt.table)
-        model = Model(learnt.arrays, NO_MANIFEST, learnt.spec, learnt.last_day, rules, learnt.table)
+        standing = rules.as_json() if rules else {}
+        writer.write(learnt.arrays, standing, learnt.table)
+        model = Model(learnt.arrays, NO_MANIFEST, learnt.spec, learnt.last_day, standing, learnt.table)
         customers, written = write_recommendations(output, layout.output / "output.csv", model, log.say)
         log.say(f"{written:,} recommendations for {customers:,} customers are in {layout.shown(output)}")
         if not written:
@@ -136,10 +139,10 @@ def _standing_rules(path: Path | None, spec: Spec) -> Rules:
     if path is None:
         return NO_RULES
     try:
-        rules = parse_standing_rules(read_object(path))
-        if len(rules.include_items) > spec.reco_item:
-            raise RuleError("include.items", _too_many(rules, spec))
-    except RuleError as error:
+        rules = read_rules_file(read_object(path))
+        if len(rules.get("include.items", ())) > spec.reco_item:
+            raise BadValue("include.items", _too_many(rules, spec))
+    except BadValue as error:
         raise SpecError(f"{path.name}: {error}") from None
     return rules
 
@@ -175,22 +178,23 @@ def _tell_overlap(log: Log, known: int, n_sold: int, n_unsold: int) -> None:
         )
 
 
-def _check_standing_rules(rules: Rules, table: ItemTable | None, last_day: Day, log: Log) -> None:
+def _check_standing_rules(rules: Rules, table: ItemTable | None, log: Log) -> None:
     """Raise SpecError, before hours of fitting, where rules.json names unknown attributes or has a bad basket.
 
     A value that no item has is told at once too: a misspelled one empties every list.
     """
     try:
-        told = check_attributes(rules, table.attributes if table else Attributes.empty(0))
-    except RuleError as error:
+        told = make_layer(rules, Side.of_attributes(table.attributes if table else Attributes.empty(0))).notices
+    except BadValue as error:
         raise SpecError(f"{RULES_NAME}: {error}") from None
     for notice in told:
         log.warn(f"{RULES_NAME}: {notice.message}")
-    parse_baskets(rules, last_day)
+    read_baskets(rules)
 
 
 def _too_many(rules: Rules, spec: Spec) -> str:
-    return f"include.items has {len(rules.include_items)} items that must appear, but reco_item is {spec.reco_item}."
+    included = len(rules.get("include.items"))
+    return f"include.items has {included} items that must appear, but reco_item is {spec.reco_item}."
 
 
 @contextmanager
@@ -226,7 +230,15 @@ def _fit(engine: Engine, pairs: Pairs, spec: Spec, log: Log) -> tuple[Factors, B
     return factors, blocks
 
 
-def _evaluate(engine: Engine, purchases: Purchases, window: Window, spec: Spec, log: Log) -> dict[str, Any]:
+def _evaluate(
+    engine: Engine,
+    purchases: Purchases,
+    window: Window,
+    given: GivenItems | None,
+    rules: Rules,
+    spec: Spec,
+    log: Log,
+) -> dict[str, Any]:
     """Return what evaluation.json holds; where nothing can be evaluated, that is the reason why."""
     days = window.last - window.first + 1
     if spec.holdout_days == 0:
@@ -240,13 +252,16 @@ def _evaluate(engine: Engine, purchases: Purchases, window: Window, spec: Spec, 
         return _skipped(log, f"before {day_text(cut + 1)} there are fewer than 2 customers or 2 items")
     log.say(f"evaluating: fitting on {window.until(cut)}, testing on {window.after(cut)}")
     factors, _ = _fit(engine, earlier, spec, log)
-    evaluation = evaluate(factors, earlier, later)
+    table = item_table(earlier, purchases, given, spec.exclude_items)
+    arrays = model_arrays(earlier, purchases, factors)
+    standing = rules.as_json() if rules else {}
+    evaluation = evaluate(Model(arrays, NO_MANIFEST, spec, Day(cut), standing, table), earlier, later)
     if evaluation is None:
         return _skipped(log, f"no customer known before {day_text(cut + 1)} bought a known item after it")
     _tell_evaluation(log, evaluation)
     print_metrics(evaluation.metrics())
     window_json = {"first_day": day_text(cut + 1), "last_day": day_text(window.last)}
-    return {"holdout": window_json, "metrics": evaluation.metrics(), "measures": asdict(evaluation)}
+    return {"holdout": window_json, "metrics": evaluation.metrics(), "measures": evaluation.as_json()}
 
 
 def _skipped(log: Log, reason: str) -> dict[str, Any]:
@@ -256,7 +271,7 @@ def _skipped(log: Log, reason: str) -> dict[str, Any]:
 
 def _tell_evaluation(log: Log, evaluation: Evaluation) -> None:
     rows = [("at 10", "NDCG", "precision", "recall", "customers")]
-    for name, measures in asdict(evaluation).items():
+    for name, measures in evaluation.as_json().items():
         group = name.removesuffix("_new") + (", items new to the customer" if name.endswith("_new") else ", all items")
         numbers = [f"{measures[measure]:.4f}" for measure in ("ndcg", "precision", "recall")]
         rows.append((group, numbers[0], numbers[1], numbers[2], f"{measures['customers']:,}"))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from alsriaz.errors import CallerError
-from alsriaz.model.folder import ModelArrays
+from alsriaz.model.arrays import ModelArrays, transposed
 from alsriaz.model.ids import pack_ids
 from alsriaz.platform.spec import Spec
 from alsriaz.scoring.foldin import LARGEST_FACTOR, gram
@@ -33,6 +33,7 @@ def model_arrays(pairs: Pairs, purchases: Purchases, factors: Factors) -> ModelA
     """Return the arrays of a model, rows by position."""
     customer_ids = pack_ids([purchases.customer_ids[code] for code in pairs.customer_codes])
     item_ids = pack_ids([purchases.item_ids[code] for code in pairs.item_codes])
+    buyer_offsets, buyers = transposed(pairs.offsets, pairs.items, pairs.n_items)
     return ModelArrays(
         customer_factors=factors.customers,
         item_factors=factors.items,
@@ -46,6 +47,8 @@ def model_arrays(pairs: Pairs, purchases: Purchases, factors: Factors) -> ModelA
         purchase_counts=pairs.purchases.counts,
         purchase_quantities=pairs.purchases.quantities,
         purchase_decayed=pairs.purchases.decayed,
+        buyer_offsets=buyer_offsets,
+        buyers=buyers,
         item_customers=pairs.item_customers,
         items_by_popularity=pairs.items_by_popularity,
         item_first_days=first_sale_days(purchases)[pairs.item_codes],

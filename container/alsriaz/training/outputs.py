@@ -71,7 +71,7 @@ def write_recommendations(path: Path, copy: Path, model: Model, progress: Progre
         writer = csv.writer(stream)
         writer.writerow(OUTPUT_COLUMNS)
         for customer, picks in customer_lists(model, progress):
-            rows = ((p.item, "" if p.score is None else p.score, p.reason) for p in picks)
+            rows = ((p.id, "" if p.score is None else p.score, p.reason) for p in picks)
             writer.writerows((customer, place, *row) for place, row in enumerate(rows, 1))
             customers, written = customers + 1, written + len(picks)
     with whole_file(copy) as stream, path.open(encoding="utf-8", newline="") as source:

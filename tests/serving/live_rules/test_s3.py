@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from alsriaz.serving.live_rules.poller import open_source
 from alsriaz.serving.live_rules.s3 import S3Source
 from alsriaz.serving.live_rules.sources import REASONS, S3Location, Unusable
-
 from tests.serving.live_rules.s3 import BUCKET, KEY, S3, answering, environment_of, moto_s3
 
 MOST = 200_000

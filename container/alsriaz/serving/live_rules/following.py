@@ -15,14 +15,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from alsriaz.errors import RuleError, SpecError
+from alsriaz.errors import BadValue, SpecError
 from alsriaz.platform.json_file import read_object
-from alsriaz.rules.rules import Rules, parse_standing_rules
-
-if TYPE_CHECKING:  # NumPy is not for the supervisor, which only reads the status
-    from alsriaz.serving.answerer import Answerer
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
+from alsriaz.rules.rows import Rules, read_rules_file
 
 LOOK_SECONDS = 1.0
 """How often a worker looks for a new version, at most; only requests make it look."""
@@ -140,10 +138,10 @@ class LiveRules:
         try:
             version = folder.version()
             if version is not None and (self._live is None or version != self._live[0]):
-                self._live = version, parse_standing_rules(read_object(folder.file_of(version)))
+                self._live = version, read_rules_file(read_object(folder.file_of(version)))
         except OSError as failure:
             error = f"{failure.strerror}."
-        except (SpecError, RuleError) as failure:
+        except (SpecError, BadValue) as failure:
             error = str(failure)
         if error is not None and error != self._told:
             kept = "none" if self._live is None else self._live[0]
@@ -161,22 +159,27 @@ class Follower:
     are answered under the same rules.
     """
 
-    def __init__(self, answerer: "Answerer", live: LiveRules) -> None:
+    def __init__(self, shop: Shop, live: LiveRules) -> None:
         """Take the model under its standing rules alone, and what it is to follow."""
         self._live = live
         self._binding = threading.Lock()
-        self._now: tuple[Live | None, Answerer] = None, answerer
+        self._now: tuple[Live | None, Shop] = None, shop
 
-    def now(self) -> "Answerer":
+    def now(self) -> Shop:
         """Return the model under the rules in force, bound now where they are new."""
         if self._live.current() is not self._now[0]:
             with self._binding:
                 live = self._live.current()  # again: while we waited a newer version may have been bound
                 if live is not None and live is not self._now[0]:
-                    answerer = self._now[1].under(*live)
-                    if answerer.left_out:
+                    shop = self._now[1].under(*live)
+                    if shop.left_out:
                         self._live.kept_in_part()
-                        reasons = " ".join(map(str, answerer.left_out))
-                        _LOG.warning("model %s keeps live rules %s in part: %s", answerer.model_hash, live[0], reasons)
-                    self._now = live, answerer
+                        reasons = " ".join(map(str, shop.left_out))
+                        _LOG.warning("model %s keeps live rules %s in part: %s", shop.model_hash, live[0], reasons)
+                    self._now = live, shop
         return self._now[1]
+
+
+def follow(shop: Shop, live: LiveRules) -> Recommender:
+    """Return what answers from a shop under the live rules in force."""
+    return Recommender(shop, Follower(shop, live).now)

@@ -13,22 +13,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from alsriaz.errors import CallerError, RequestError, RuleError, SpecError
-from alsriaz.platform.days import Day
+from alsriaz.errors import BadValue, CallerError, SpecError
 from alsriaz.platform.json_file import read_object
 from alsriaz.platform.layout import Layout
+from alsriaz.platform.limits import MOST_HISTORY
 from alsriaz.platform.setting import shown
-from alsriaz.rules.notices import Notice
-from alsriaz.rules.rules import Rules, parse_standing_rules
-from alsriaz.scoring.history import DEFAULT_MOST_ENTRIES, parse_history
-from alsriaz.serving.answerer import live_rules_check
+from alsriaz.questions.question import Limits
+from alsriaz.questions.shop import open_shop
+from alsriaz.rules.binding import Notice
+from alsriaz.rules.rows import Guest, Rules, read_rules_file
+from alsriaz.scoring.history import read_history
 from alsriaz.serving.live_rules.following import RulesFolder, Status, version_of
 from alsriaz.serving.live_rules.sources import FOLDER, FileLocation, FileSource, Location, Source, Unusable
 from alsriaz.serving.log import configure_log
-from alsriaz.serving.settings import read_settings
+from alsriaz.serving.settings import Settings, read_settings
 
 Check = Callable[[Rules], Iterable[Notice]]
-"""Raises RuleError where the model can't keep rules that are good by themselves; returns what is to be told of others.
+"""Raises BadValue where the model can't keep rules that are good by themselves; returns what is to be told of others.
 """
 
 _LOG = logging.getLogger("alsriaz.live_rules")
@@ -88,10 +89,10 @@ class Poller:
         """Put rules not seen before in force; return what is wrong with them, where that is why they are not."""
         staged = self._folder.stage(data, self._uri.rpartition("/")[2])
         try:
-            rules = parse_standing_rules(read_object(staged))
+            rules = read_rules_file(read_object(staged))
             _check_histories(rules)
             told = self._check(rules)
-        except (SpecError, RuleError) as error:
+        except (SpecError, BadValue) as error:
             return Unusable("malformed" if isinstance(error, SpecError) else "refused", str(error))
         if version != self._folder.version():
             self._folder.put_in_force(staged, version)
@@ -114,18 +115,19 @@ class Poller:
 
 
 def _check_histories(rules: Rules) -> None:
-    """Raise RuleError where a history can't be read, though none has an effect here.
+    """Raise BadValue where a history can't be read, though none has an effect here.
 
     It is all that rules leave as it came. Nested deeply, it could be read by us and yet not by a worker, whose stack is
     deeper.
     """
-    for guest in rules.include_customers:
+    guests: tuple[Guest, ...] = rules.get("include.customers", ())
+    for guest in guests:
         try:
             if guest.history is not None:
-                parse_history(guest.history, Day(0), DEFAULT_MOST_ENTRIES)
-        except RequestError as error:
+                read_history(guest.history, "history", MOST_HISTORY)
+        except BadValue as error:
             message = f"the history of {shown(guest.customer)} in include.customers: {error}"
-            raise RuleError("include.customers", message) from None
+            raise BadValue("include.customers", message) from None
 
 
 def open_source(location: Location, most_bytes: int, environ: Mapping[str, str]) -> Source:
@@ -137,6 +139,11 @@ def open_source(location: Location, most_bytes: int, environ: Mapping[str, str])
     return S3Source(location, most_bytes, region=environ.get("AWS_REGION") or None)
 
 
+def check_for(settings: Settings, layout: Layout) -> Check:
+    """Return what rules must pass beyond being rules; where models come and go, each leaves out what it can't keep."""
+    return (lambda rules: ()) if settings.multi_model else open_shop(layout.model, Limits(settings.max_k)).check_live
+
+
 def main() -> int:
     """Look for rules until this process is ended; return 1 where it can't even start."""
     try:
@@ -145,9 +152,7 @@ def main() -> int:
         if settings.rules is None:
             raise SpecError("ALSRIAZ_RULES_URI is not set: there are no live rules to look for.")
         source = open_source(settings.rules, settings.rules_max_bytes, os.environ)
-        # In multi-model mode models come and go, so that each takes or leaves out rules itself.
-        folder = Layout.from_environment().model
-        check: Check = (lambda rules: ()) if settings.multi_model else live_rules_check(folder, settings.max_k)
+        check = check_for(settings, Layout.from_environment())
     except CallerError as error:
         print(f"live rules: {error}", file=sys.stderr)
         return 1

@@ -21,9 +21,11 @@ from alsriaz.model.packed import unpack_files, unpack_head
 from alsriaz.platform.layout import RULES_NAME, Layout
 from alsriaz.platform.setting import shown
 from alsriaz.questions.memory import model_size
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import open_shop
 from alsriaz.serving import overdue
-from alsriaz.serving.answerer import Limits, check_servable, open_answerer
-from alsriaz.serving.live_rules.following import Follower, LiveRules
+from alsriaz.serving.live_rules.following import LiveRules, follow
 from alsriaz.serving.multi_model.places import folder_of_url, manifest_of, place_of_target
 from alsriaz.serving.multi_model.pool import LOOK_AGAIN_SECONDS, Lease, Pool
 from alsriaz.serving.multi_model.registry import Entry, Registry, not_loaded
@@ -193,7 +195,7 @@ class Models:
                 if packed:
                     unpack_files(place, manifest.files, folder)
                 verify_files(folder, manifest)
-                check_servable(folder, self._limits.most_k)
+                open_shop(folder, self._limits)
                 self._registry.finish(entry)
         except ModelError as error:
             raise RequestError("unusable_model", str(error), None if on_demand else "url") from None
@@ -257,11 +259,11 @@ class Models:
             message = f"Model {shown(name)} can no longer be used: {error} Unload it, then load it again."
             raise RequestError("no_model", message) from None
 
-    def _open(self, folder: Path, model: str) -> Follower:
-        answerer = open_answerer(folder, self._limits)
-        if answerer.model_hash != model:
+    def _open(self, folder: Path, model: str) -> Recommender:
+        shop = open_shop(folder, self._limits)
+        if shop.model_hash != model:
             raise ModelError("Its folder holds another model than when it was loaded.")
-        return Follower(answerer, self._live)
+        return follow(shop, self._live)
 
 
 def _unreadable(error: OSError, field: str | None) -> RequestError:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from alsriaz.platform.freed_memory import give_memory_back
-from alsriaz.serving.live_rules.following import Follower
+from alsriaz.questions.recommender import Recommender
 from alsriaz.serving.multi_model.registry import Entry, Registry, hold, read
 
 LOOK_AGAIN_SECONDS = 0.02
@@ -27,17 +27,17 @@ class Lease:
         self.release = release
 
     @property
-    def model(self) -> Follower:
+    def recommender(self) -> Recommender:
         """The model's answers; ValueError once it has been let go of."""
-        if self._slot.model is None:
+        if self._slot.recommender is None:
             raise ValueError("the lease has ended")
-        return self._slot.model
+        return self._slot.recommender
 
 
 class Pool:
     """This worker's models. Every method may be called from any thread."""
 
-    def __init__(self, registry: Registry, open_model: Callable[[Path, str], Follower]) -> None:
+    def __init__(self, registry: Registry, open_model: Callable[[Path, str], Recommender]) -> None:
         """Take the registry that says what may be mapped, and how a model folder is opened, by the model's hash."""
         self._registry = registry
         self._open = open_model
@@ -60,9 +60,9 @@ class Pool:
                 slot.leases += 1  # from here on whoever unloads it waits for us
                 lease.callback(self._release, slot)
             with slot.opening:
-                if slot.model is None:
+                if slot.recommender is None:
                     self._fill(slot, place, folder)
-            if slot.model is None:
+            if slot.recommender is None:
                 return None
             if slot.on_demand:
                 Entry(place).touch()
@@ -105,7 +105,7 @@ class Pool:
             if not os.fstat(held).st_ino == folder == _folder_at(place):  # what nobody held may be half removed
                 return
             files = Path(entry.folder or f"/proc/self/fd/{held}/model")  # a path that stays when the model leaves
-            slot.model, slot.on_demand = self._open(files, entry.model), entry.on_demand
+            slot.recommender, slot.on_demand = self._open(files, entry.model), entry.on_demand
             slot.held = on_failure.pop_all()
         give_memory_back()  # what opening needed for a moment
 
@@ -125,14 +125,14 @@ class _Slot:
         self.leases = 0
         self.gone = False
         self.on_demand = False
-        self.model: Follower | None = None
+        self.recommender: Recommender | None = None
         self.held = contextlib.ExitStack()
 
 
 def _let_go(slots: list[_Slot]) -> None:
     """Unmap models, and only then say so."""
     for slot in slots:
-        slot.model = None
+        slot.recommender = None
     give_memory_back()
     for slot in slots:
         slot.held.close()

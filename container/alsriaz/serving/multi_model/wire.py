@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import quote, unquote
 
-from alsriaz.errors import RequestError
+from alsriaz.errors import CallerError, RequestError
 from alsriaz.platform.setting import shown
 from alsriaz.serving.decoding import decode
 from alsriaz.serving.media import JSON
@@ -54,7 +54,7 @@ def load_request(body: bytes) -> tuple[str, str]:
     """
     asked = decode(BytesIO(body), JSON)
     (record,) = [{}] if asked.batch else asked.records
-    if isinstance(record, RequestError):
+    if isinstance(record, CallerError):
         raise record
     values = []
     for field in ("model_name", "url"):
