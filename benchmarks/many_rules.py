@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from alsriaz.model.attributes import Attributes, ItemTable
 from alsriaz.model.arrays import ModelArrays, transposed
+from alsriaz.model.attributes import Attributes, ItemTable
 from alsriaz.model.folder import Model
 from alsriaz.model.ids import NO_IDS, pack_ids
 from alsriaz.model.manifest import Manifest

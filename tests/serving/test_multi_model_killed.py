@@ -32,7 +32,7 @@ ANN = {"customer": "ann", "k": 1}
 FOLDERS = [f"m{number}" for number in range(3)]
 ARCHIVES = ["packed 0.tar.gz", "packed 1.tar.gz"]
 TARGETS = [*FOLDERS, *ARCHIVES]
-EXPLAINED = {
+EXPLAINED: dict[int, set[str | None]] = {
     200: {None},
     404: {"model_not_loaded"},
     409: {"model_loaded"},

@@ -94,7 +94,7 @@ class AgainstADict(RuleBasedStateMachine):
         lease = self.workers[which].pool.lease(name)
         assert (lease is not None) == (name in self.loaded)
         if lease is not None:
-            assert lease.recommender == self.loaded[name].model
+            assert str(lease.recommender) == self.loaded[name].model
             lease.release()
             lease.release()
             if self.loaded[name].on_demand:
@@ -196,7 +196,7 @@ def test_what_is_in_use_when_its_time_is_over_keeps_its_memory_and_not_its_name(
     with pytest.raises(NoRoom):
         worker.begin("a", 60, on_demand=False)
     assert load(worker, "a", 40).place != entry.place
-    assert lease.recommender == "0123456789ab", "the request ends on the model that it began with"
+    assert str(lease.recommender) == "0123456789ab", "the request ends on the model that it began with"
     lease.release()
     assert [other.size for other in worker.registry.models()] == [40]
     with pytest.raises(ValueError, match="the lease has ended"):
