@@ -17,12 +17,21 @@ BUDGET = 100
 NAMES = ["a", "b", "a/b", "ü", "{}", "a b", "z" * 1024]
 
 
+class Opened(str):
+    """What stands for a model; it can be referred to weakly."""
+
+
+def opened(_folder: Path, model: str) -> tuple[str, str]:
+    both = Opened(model)
+    return both, both
+
+
 class Worker:
     """A process that loads, maps and unloads; all that ends with a process here is closed when it dies."""
 
     def __init__(self, folder: Path) -> None:
         self.registry = Registry(folder)
-        self.pool = Pool(self.registry, lambda folder, model: model)  # type: ignore[arg-type,return-value]
+        self.pool = Pool(self.registry, opened)  # type: ignore[arg-type]
         self.loading = contextlib.ExitStack()
         self.leases: list[Lease] = []
 
@@ -41,7 +50,7 @@ class Worker:
     def die(self) -> None:
         """Close what the kernel closes: descriptors, and with them locks; nothing else happens."""
         self.loading.close()
-        for slot in self.pool._slots.values():
+        for slot in [*self.pool._slots.values(), *self.pool._leaving]:
             slot.held.close()
 
 
@@ -198,6 +207,7 @@ def test_what_is_in_use_when_its_time_is_over_keeps_its_memory_and_not_its_name(
     assert load(worker, "a", 40).place != entry.place
     assert str(lease.recommender) == "0123456789ab", "the request ends on the model that it began with"
     lease.release()
+    worker.pool.drop_gone()
     assert [other.size for other in worker.registry.models()] == [40]
     with pytest.raises(ValueError, match="the lease has ended"):
         lease.recommender  # noqa: B018

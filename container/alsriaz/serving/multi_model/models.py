@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from alsriaz.errors import ModelError, RequestError
+from alsriaz.model.folder import Model
 from alsriaz.model.manifest import verify_files
 from alsriaz.model.packed import unpack_files, unpack_head
 from alsriaz.platform.layout import RULES_NAME, Layout
@@ -71,8 +72,7 @@ class Models:
     def load(self, name: str, url: str) -> Entry:
         """Load the model at `url` under `name`; it may take minutes, while other calls go on.
 
-        Raises:
-            RequestError: `bad_value`, `not_found`, `model_loaded`, `unusable_model`, or `out_of_memory`.
+        RequestError `bad_value`, `not_found`, `model_loaded`, `unusable_model` or `out_of_memory` where it can't be.
         """
         check_name(name)
         return self._load(name, url, folder_of_url(url, self._layout), on_demand=False)
@@ -80,8 +80,7 @@ class Models:
     def unload(self, name: str) -> Entry:
         """Unload a model; on return no worker holds it any more, but for requests that outlast the wait.
 
-        Raises:
-            RequestError: `model_not_loaded`.
+        RequestError `model_not_loaded` where there is none of that name.
         """
         entry = self._left(name)
         if entry is None:
@@ -108,8 +107,7 @@ class Models:
     def lease(self, name: str) -> Lease:
         """Return the model of that name for one request, which has to release it.
 
-        Raises:
-            RequestError: `model_not_loaded`, or `no_model` where its folder has changed since it was loaded.
+        RequestError `model_not_loaded`, or `no_model` where its folder has changed since it was loaded.
         """
         lease = self._lease(name)
         if lease is None:
@@ -119,8 +117,7 @@ class Models:
     def lease_target(self, target: str) -> Lease:
         """Return the model that a request targets: one of that name, or one loaded on demand from the folder it names.
 
-        Raises:
-            RequestError: as `load` and `lease`; `no_model` where it takes longer than a request may.
+        RequestError as of `load` and `lease`, and `no_model` where it takes longer than the request may wait.
         """
         check_name(target)
         deadline = time.monotonic() + self._settings.wait_seconds
@@ -237,8 +234,7 @@ class Models:
     def _left(self, name: str) -> Entry | None:
         """Stop a model from answering, and wait until nobody holds it, or for as long as unloading may take.
 
-        Returns:
-            The model; None where it was leaving already: whoever began that is at it, or has died.
+        Return None where it was leaving already: whoever began that is at it, or has died.
         """
         seconds = self._settings.unload_seconds
         deadline = time.monotonic() + seconds
@@ -259,11 +255,11 @@ class Models:
             message = f"Model {shown(name)} can no longer be used: {error} Unload it, then load it again."
             raise RequestError("no_model", message) from None
 
-    def _open(self, folder: Path, model: str) -> Recommender:
+    def _open(self, folder: Path, model: str) -> tuple[Recommender, Model]:
         shop = open_shop(folder, self._limits)
         if shop.model_hash != model:
             raise ModelError("Its folder holds another model than when it was loaded.")
-        return follow(shop, self._live)
+        return follow(shop, self._live), shop.model
 
 
 def _unreadable(error: OSError, field: str | None) -> RequestError:

@@ -117,8 +117,7 @@ class Registry:
     def reserve(self, entry: Entry, budget: int) -> bool:
         """Take the name and the memory for a load that was begun; False where all models would take more than `budget`.
 
-        Raises:
-            RequestError: `model_loaded`, where the name is taken.
+        RequestError `model_loaded` where the name is taken.
         """
         with self._changing() as places:
             models = list(map(read, places))
@@ -141,10 +140,8 @@ class Registry:
     def leave(self, name: str, seconds: float) -> tuple[Entry, bool]:
         """Stop a model from answering; return it as it is then, and whether it answered: it may be leaving already.
 
-        Its name is taken until nobody holds the model any more, and for no longer than `seconds`.
-
-        Raises:
-            RequestError: `model_not_loaded`, where there is none of that name.
+        Its name is taken until nobody holds the model any more, and for no longer than `seconds`. RequestError
+        `model_not_loaded` where there is none of that name.
         """
         with self._changing() as places:
             entry = read(self.place(name))
@@ -171,7 +168,7 @@ def hold(place: Path, how: int) -> int:
     descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, how)
-    except BaseException:
+    except OSError:
         os.close(descriptor)
         raise
     return descriptor

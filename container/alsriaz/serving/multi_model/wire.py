@@ -49,8 +49,7 @@ def name_after(token: str) -> str:
 def load_request(body: bytes) -> tuple[str, str]:
     """Return the name and the url in the body of a request to load a model; fields that we don't know are let through.
 
-    Raises:
-        RequestError: it is not a JSON object, or lacks one of them.
+    RequestError where it is not a JSON object, or lacks one of them.
     """
     asked = decode(BytesIO(body), JSON)
     (record,) = [{}] if asked.batch else asked.records
@@ -67,14 +66,10 @@ def load_request(body: bytes) -> tuple[str, str]:
 
 
 def model_in_path(raw_uri: str, action: str = "") -> str:
-    """Return the name of the model that ``/models/{name}`` or ``/models/{name}/invoke`` is about.
+    """Return the name of the model that ``/models/{name}``, or that with ``/invoke`` as `action`, is about.
 
-    Args:
-        raw_uri: as the client sent it. A name may hold slashes of its own, which look like the path's once decoded.
-        action: what follows the name, such as ``/invoke``.
-
-    Raises:
-        RequestError: `not_found`, where the path is not of that form.
+    It is taken from the path as it was sent: a name may hold slashes of its own, which look like the path's once
+    decoded. RequestError `not_found` where the path is not of that form.
     """
     path = raw_uri.partition("?")[0]
     name = path.removeprefix("/models/").removesuffix(action)
