@@ -37,11 +37,7 @@ class S3Source:
     def __init__(
         self, location: S3Location, most_bytes: int, seconds: float = _WHOLE_SECONDS, *, region: str | None = None
     ) -> None:
-        """Take the object, the most bytes that it may have, how long reading it may take in all, and the region.
-
-        Only the main thread can use it: the time is kept by a signal, which also ends what no timeout of a socket
-        does, a server that sends byte after byte.
-        """
+        """Take the object, the most bytes that it may have, how long reading it may take in all, and the region."""
         self._location = location
         self._most_bytes = most_bytes
         self._seconds = seconds
@@ -49,11 +45,7 @@ class S3Source:
         self._client: Any = None
 
     def fetch(self, known: str | None) -> Fetched | None:
-        """Return the object; None where its ETag is still `known`.
-
-        Raises:
-            Unusable: it can't be had, is too large, or came incomplete.
-        """
+        """Return the object; None where its ETag is still `known`."""
         try:
             return self._asked(known)
         except Unusable as error:
@@ -109,6 +101,8 @@ class _OutOfTime(BaseException):
 
 @contextmanager
 def _at_most(seconds: float) -> Iterator[None]:
+    """Keep the time by a signal: it also ends a server that sends byte after byte. For the main thread alone."""
+
     def stop(signum: int, frame: FrameType | None) -> NoReturn:
         raise _OutOfTime
 
