@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from werkzeug.routing import BaseConverter
 
 from alsriaz.errors import CallerError, RequestError
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.questions.question import Record
 from alsriaz.questions.recommender import Recommender
 from alsriaz.questions.tally import OTHER, Tally

@@ -261,7 +261,9 @@ def test_the_poller_ends_when_serve_is_killed(model: Path, tmp_path: Path) -> No
         until(lambda: not any(alive(pid) for pid in family))
 
 
-def test_the_first_answer_is_under_the_rules_and_all_ends_when_serve_is_asked_to_stop(model: Path, tmp_path: Path) -> None:
+def test_the_first_answer_is_under_the_rules_and_all_ends_when_serve_is_asked_to_stop(
+    model: Path, tmp_path: Path
+) -> None:
     replaced(tmp_path / "rules.json", rules_without("apple"))
     environ = {"ALSRIAZ_ML_ROOT": str(model), **QUICK, "ALSRIAZ_RULES_POLL_SECONDS": "3600"}
     with running_server({**environ, "ALSRIAZ_RULES_URI": "rules.json"}, cwd=tmp_path) as server:

@@ -14,10 +14,9 @@ from alsriaz.questions.question import Limits
 from alsriaz.questions.recommender import Recommender
 from alsriaz.questions.shop import Shop
 from alsriaz.tables.purchases import Purchases
-from alsriaz.training.engines import Engine, blocks_for, open_engine
-from alsriaz.training.model import model_arrays, rating_matrix
-from alsriaz.training.pairs import pair_up
-from alsriaz.training.window import Window
+from alsriaz.training.engines import Engine, open_engine
+from alsriaz.training.fitting import fit, model_arrays
+from alsriaz.training.pairs import Window, pair_up
 
 pytestmark = pytest.mark.spark
 
@@ -48,8 +47,7 @@ def fitted(engine: Engine, **settings: object) -> Model:
     spec = parse_spec({"als_rank": 6, "max_itter": 5, "reg_param": 0.05, "alpha": 2, **settings})
     bought = purchases()
     pairs = pair_up(bought, WINDOW, spec.half_life_days)
-    matrix = rating_matrix(pairs, spec)
-    factors = engine.fit(matrix, blocks_for(matrix), spec, lambda text: None)
+    factors, _ = fit(engine, pairs, spec, lambda text: None)
     arrays = model_arrays(pairs, bought, factors)
     return Model(arrays, Manifest({}, "0123456789ab"), spec, WINDOW.last, NO_RULES)
 

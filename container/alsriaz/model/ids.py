@@ -42,7 +42,12 @@ class IdTable:
 
     def id_at(self, position: int) -> str:
         """Return the id of the customer or item at `position`."""
-        return str(self._encoded[position], "utf-8")
+        return str(self._text[self._offsets[position] : self._offsets[position + 1]], "utf-8")
+
+    def ids_at(self, positions: Iterable[int]) -> list[str]:
+        """Return the ids at some positions, in the given order."""
+        text, offsets = self._text, self._offsets
+        return [str(text[offsets[position] : offsets[position + 1]], "utf-8") for position in positions]
 
     def position_of(self, outside_id: str) -> Position | None:
         """Return the position of an id, or None where the model doesn't know it."""

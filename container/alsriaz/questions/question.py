@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 from alsriaz.errors import BadValue, RequestError
@@ -118,6 +119,11 @@ def _one_of(*names: str) -> Callable[[Any, str, Limits], str]:
     return lambda value, path, _: kind.read(value, path)
 
 
+@cache
+def _count(most: int) -> values.Kind[int]:
+    return values.whole(1, most)
+
+
 _OFFSET = values.whole(0, MOST_OFFSET)
 
 CUSTOMER = Field("customer", lambda value, path, _: an_id(value, path))
@@ -128,7 +134,7 @@ ITEMS = Field("items", _ids(MOST_ASKED_ITEMS))
 SCORED_ITEMS = Field("items", _ids(MOST_SCORED_ITEMS))
 MEASURE = Field("measure", _one_of("cosine", "inner_product"))
 ORDER = Field("order", _one_of("given", "score"))
-K = Field("k", lambda value, path, limits: values.whole(1, limits.most_k).read(value, path))
+K = Field("k", lambda value, path, limits: _count(limits.most_k).read(value, path))
 OFFSET = Field("offset", lambda value, path, _: _OFFSET.read(value, path))
 SHOW = Field("show", _show)
 INCLUDE, EXCLUDE, BOOST, AT_MOST = RULE_FIELDS = tuple(Field(name, None) for name in SECTIONS)

@@ -1,7 +1,7 @@
 """Tasks `recommend` and `popular`: a customer's list, and what most customers bought."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from alsriaz.errors import BadValue
 from alsriaz.platform.limits import MOST_OFFSET
@@ -9,10 +9,8 @@ from alsriaz.questions.question import Answer, Question
 from alsriaz.questions.shop import Listing, Shop
 from alsriaz.rules.binding import Notice, notices
 from alsriaz.rules.lists import Ask, Page
-from alsriaz.scoring.history import Buyer, find_buyer
+from alsriaz.scoring.history import NOBODY, Buyer, find_buyer
 from alsriaz.scoring.scorers import Scorers
-
-_NOBODY: Final = Buyer(None)
 
 
 def recommend(shop: Shop, question: Question) -> Listing:
@@ -29,7 +27,7 @@ def popular(shop: Shop, question: Question) -> Listing:
     """Return what most customers bought."""
     k = shop.k(question)
     ask = Ask(k, shop.rules(question), reason="popular", offset=shop.offset(question, k))
-    return Listing(Scorers.scorer, _NOBODY, ask, item_answer(shop, question, ask, {"source": "popular"}))
+    return Listing(Scorers.scorer, NOBODY, ask, item_answer(shop, question, ask, {"source": "popular"}))
 
 
 def read_buyer(shop: Shop, question: Question) -> Buyer:
@@ -62,15 +60,16 @@ def item_answer(
     names = shop.shown(question)
 
     def answer(page: Page) -> Answer:
+        ids, scores, reasons, positions, told_of_page, _ = page
         entries: list[dict[str, Any]] = [
-            {"item": item, "score": score, "reason": reason} for item, score, reason, _ in page.picks
+            {"item": item, "score": score, "reason": reason}
+            for item, score, reason in zip(ids, scores, reasons, strict=True)
         ]
         if names is not None:
-            for entry, pick in zip(entries, page.picks, strict=True):
-                entry["attributes"] = shop.attributes(pick, names)
+            shop.show(entries, positions, names)
         return with_warnings(
             {**first, **paged("recommendations", entries, question, ask, page), "model": shop.model_hash},
-            [*told, *ask.rules.notices, *page.notices],
+            [*told, *ask.rules.notices, *told_of_page],
         )
 
     return answer

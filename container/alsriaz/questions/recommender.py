@@ -9,7 +9,6 @@ from alsriaz.questions.shop import Listing, Prepared, Shop
 from alsriaz.questions.tally import OTHER, Tally
 from alsriaz.questions.tasks import TASKS, label_of, read_question
 from alsriaz.rules.lists import Page, make_pages
-from alsriaz.rules.side import Side
 from alsriaz.scoring.scorers import Scorers
 
 Answered = tuple[Record | CallerError, Answer | CallerError]
@@ -40,14 +39,7 @@ class Recommender:
         shop, counts = self._now(), Tally() if tally is None else tally
         counts.rules = shop.live_version
         for some in _blocks(shop, records):
-            prepared = [_prepared(shop, record) for record in some]
-            answers: list[Any] = list(prepared)
-            for place, listing, page in _pages(shop, prepared, counts):
-                answers[place] = listing.answer(page)
-            for record, answer in zip(some, answers, strict=True):
-                label = OTHER if isinstance(record, CallerError) else label_of(record)
-                counts.add(label, failed=isinstance(answer, CallerError))
-                yield record, answer
+            yield from zip(some, _answered(shop, some, counts), strict=True)
 
     def answer(self, record: Record) -> Answer:
         """Return the answer to one record.
@@ -55,26 +47,42 @@ class Recommender:
         Raises:
             CallerError: a field is unknown, missing or can't be used, or what it names is unknown.
         """
-        ((_, answer),) = self.answers([record])
+        (answer,) = _answered(self._now(), [record], Tally())
         if isinstance(answer, CallerError):
             raise answer
         return answer
 
 
 def pages_for(shop: Shop, questions: Sequence[Question]) -> list[Page]:
-    """Return the page that each question asks for; all are of tasks that rank.
+    """Return the page that each question asks for; all are of tasks that rank customers' lists of items.
 
     Raises:
         CallerError: a question can't be answered.
     """
-    prepared = [TASKS[question.task].prepare(shop, question) for question in questions]
-    pages = {place: page for place, _, page in _pages(shop, prepared, Tally())}
-    return [pages[place] for place in range(len(questions))]
+    listings = [TASKS[question.task].prepare(shop, question) for question in questions]
+    return _ranked(shop, Scorers.scorer, [one for one in listings if isinstance(one, Listing)], Tally())
 
 
-def _prepared(shop: Shop, record: Record | CallerError) -> Prepared | CallerError:
-    if isinstance(record, CallerError):
-        return record
+def _answered(shop: Shop, records: Sequence[Record | CallerError], tally: Tally) -> list[Answer | CallerError]:
+    """Return the answers to some records; lists that are ranked by the same are ranked together."""
+    answers: list[Any] = []
+    waiting: dict[Callable[..., Any], list[int]] = {}
+    for place, record in enumerate(records):
+        one = record if isinstance(record, CallerError) else _prepared(shop, record)
+        if isinstance(one, Listing):
+            waiting.setdefault(one.rank_by, []).append(place)
+        answers.append(one)
+    for rank_by, places in waiting.items():
+        listings: list[Listing] = [answers[place] for place in places]
+        for place, listing, page in zip(places, listings, _ranked(shop, rank_by, listings, tally), strict=True):
+            answers[place] = listing.answer(page)
+    for record, answer in zip(records, answers, strict=True):
+        label = OTHER if isinstance(record, CallerError) else label_of(record)
+        tally.add(label, failed=isinstance(answer, CallerError))
+    return answers
+
+
+def _prepared(shop: Shop, record: Record) -> Prepared | CallerError:
     try:
         question = read_question(record, shop.limits)
         return TASKS[question.task].prepare(shop, question)
@@ -82,32 +90,26 @@ def _prepared(shop: Shop, record: Record | CallerError) -> Prepared | CallerErro
         return error
 
 
-def _pages(shop: Shop, prepared: Sequence[Prepared | CallerError], tally: Tally) -> Iterator[tuple[int, Listing, Page]]:
-    """Yield the listings among what is prepared, with their places and pages; those ranked by the same at once."""
-    waiting: dict[Callable[..., Any], list[tuple[int, Listing]]] = {}
-    for place, one in enumerate(prepared):
-        if isinstance(one, Listing):
-            waiting.setdefault(one.rank_by, []).append((place, one))
-    for rank_by, listings in waiting.items():
-        side = _side(shop, rank_by)
-        n_ranked = len(side.ids)
-        step = max(1, _SCORES_AT_ONCE // max(1, n_ranked))
-        for start in range(0, len(listings), step):
-            some = listings[start : start + step]
-            asks = [listing.ask for _, listing in some]
-            for ask in asks:
-                tally.add_candidates(ask.candidates(n_ranked))
-            scorer = rank_by(shop.scorers, [listing.row for _, listing in some])
-            for (place, listing), page in zip(some, make_pages(scorer, asks, side), strict=True):
-                yield place, listing, page
-
-
-def _side(shop: Shop, rank_by: Callable[..., Any]) -> Side:
-    return shop.customers if rank_by is Scorers.audience else shop.items
+def _ranked(shop: Shop, rank_by: Callable[..., Any], listings: Sequence[Listing], tally: Tally) -> list[Page]:
+    """Return the pages of listings that are ranked by the same, as many at a time as memory allows."""
+    side = shop.customers if rank_by is Scorers.audience else shop.items
+    n_ranked = len(side.ids)
+    step = max(1, _SCORES_AT_ONCE // max(1, n_ranked))
+    pages: list[Page] = []
+    for start in range(0, len(listings), step):
+        some = listings[start : start + step]
+        asks = [listing.ask for listing in some]
+        for ask in asks:
+            tally.add_candidates(ask.candidates(n_ranked))
+        pages += make_pages(rank_by(shop.scorers, [listing.row for listing in some]), asks, side)
+    return pages
 
 
 def _blocks(shop: Shop, records: Iterable[Record | CallerError]) -> Iterator[list[Record | CallerError]]:
     """Yield records in blocks of as many as are ranked together, fewer where they are long."""
+    if isinstance(records, list) and len(records) == 1:
+        yield records
+        return
     n_items, n_customers = len(shop.items.ids), len(shop.model.customer_ids)
     at_once = min(_RECORDS_AT_ONCE, max(1, _SCORES_AT_ONCE // max(n_items, 1)))
     some: list[Record | CallerError] = []
@@ -130,6 +132,6 @@ def _n_entries(value: Any, depth: int = 4) -> int:
     count = len(value) if isinstance(value, list) else 0
     if depth > 1:
         for one in inner:
-            if isinstance(one, list | dict):
+            if isinstance(one, (list, dict)):
                 count += _n_entries(one, depth - 1)
     return count

@@ -12,7 +12,7 @@ from alsriaz.questions.question import Answer, Question
 from alsriaz.questions.recommend import history_notices, read_buyer, with_warnings
 from alsriaz.questions.shop import Listing, Prepared, Shop
 from alsriaz.rules.binding import Bound, Notice, notices
-from alsriaz.rules.lists import Ask, Page, Pick, shortest
+from alsriaz.rules.lists import Ask, Page, shortest
 from alsriaz.rules.rows import Rules
 from alsriaz.scoring.history import Buyer
 from alsriaz.scoring.scorers import Scorers
@@ -38,9 +38,9 @@ def _as_given(shop: Shop, question: Question, buyer: Buyer, items: Sequence[str]
     known = {item: position for item, position in found.items() if position is not None}
     scores = shortest(_scores(shop, buyer, np.array(list(known.values()), dtype=np.int64)))
     score_of = dict(zip(known, scores, strict=True))
-    picks = [Pick(item, score_of.get(item), buyer.reason, shop.items.position_of(item)) for item in items]
     never = list(dict.fromkeys(item for item in items if item not in known))
-    return _answer(shop, question, first, picks, [*history_notices(buyer), *_never_sold(never)])
+    scored = [(item, score_of.get(item), shop.items.position_of(item)) for item in items]
+    return _answer(shop, question, first, scored, [*history_notices(buyer), *_never_sold(never)])
 
 
 def _by_score(shop: Shop, question: Question, buyer: Buyer, items: Sequence[str], first: Mapping[str, Any]) -> Listing:
@@ -52,8 +52,9 @@ def _by_score(shop: Shop, question: Question, buyer: Buyer, items: Sequence[str]
     shop.shown(question)
 
     def answer(page: Page) -> Answer:
-        picks = [*page.picks, *(Pick(item, None, buyer.reason, position) for item, position in unscored)]
-        return _answer(shop, question, first, picks, told)
+        scored = [*zip(page.ids, page.scores, page.positions, strict=True)]
+        scored += [(item, None, position) for item, position in unscored]
+        return _answer(shop, question, first, scored, told)
 
     return Listing(Scorers.scorer, buyer, ask, answer)
 
@@ -73,13 +74,16 @@ def _unscored(shop: Shop, rules: Bound, items: Sequence[str]) -> list[tuple[str,
 
 
 def _answer(
-    shop: Shop, question: Question, first: Mapping[str, Any], picks: Sequence[Pick], told: Sequence[Notice]
+    shop: Shop,
+    question: Question,
+    first: Mapping[str, Any],
+    scored: Sequence[tuple[str, float | None, int | None]],
+    told: Sequence[Notice],
 ) -> Answer:
     names = shop.shown(question)
-    entries: list[dict[str, Any]] = [{"item": pick.id, "score": pick.score} for pick in picks]
+    entries: list[dict[str, Any]] = [{"item": item, "score": score} for item, score, _ in scored]
     if names is not None:
-        for entry, pick in zip(entries, picks, strict=True):
-            entry["attributes"] = shop.attributes(pick, names)
+        shop.show(entries, [position for *_, position in scored], names)
     return with_warnings({**first, "scores": entries, "model": shop.model_hash}, told)
 
 

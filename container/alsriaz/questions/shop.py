@@ -15,7 +15,7 @@ from alsriaz.model.folder import Model, open_model
 from alsriaz.platform.layout import RULES_NAME
 from alsriaz.questions.question import Answer, Limits, Question
 from alsriaz.rules.binding import Bound, Layer, Notice, bind, make_layer
-from alsriaz.rules.lists import Ask, Page, Pick
+from alsriaz.rules.lists import Ask, Page
 from alsriaz.rules.rows import Rules, read_rules_file
 from alsriaz.rules.side import Side
 from alsriaz.scoring.scorer import Scorer
@@ -105,9 +105,9 @@ class Shop:
 
     def rules(self, question: Question, *more: Rules) -> Bound:
         """Return the rules beneath with a question's on top of them, and any further ones on top of those."""
-        above = [rules for rules in (question.rules, *more) if rules]
-        if not above:
+        if not question.rules.values and not more:
             return self._bound
+        above = [rules for rules in (question.rules, *more) if rules]
         layers = [beneath.items for beneath in self._beneath]
         return bind([*layers, *(make_layer(rules, self.items) for rules in above)], self.items)
 
@@ -174,11 +174,13 @@ class Shop:
             self.items.attributes.kind(name, f"show[{place}]")
         return question.show
 
-    def attributes(self, pick: Pick, names: Sequence[str]) -> dict[str, Any]:
-        """Return what an item's place shows of it."""
-        if pick.position is None:
-            return dict.fromkeys(names)
-        return self.items.attributes.shown(pick.position, names)
+    def show(self, entries: list[dict[str, Any]], positions: Sequence[int | None], names: Sequence[str]) -> None:
+        """Add to the entries of items, by their extended positions if any, the attributes that are to be shown."""
+        for entry, position in zip(entries, positions, strict=True):
+            if position is None:
+                entry["attributes"] = dict.fromkeys(names)
+            else:
+                entry["attributes"] = self.items.attributes.shown(position, names)
 
     def sold_items(self, items: Sequence[str]) -> tuple[Positions, list[str]]:
         """Return the positions of the items that were sold, in the given order, and the ids of the others."""

@@ -36,7 +36,8 @@ def audience(shop: Shop, question: Question) -> Listing:
     told = notices("unknown_item", "Item {} was never sold: it has no part in the scores.", unsold)
 
     def answer(page: Page) -> Answer:
-        entries = [{"customer": pick.id, "score": pick.score, "reason": pick.reason} for pick in page.picks]
+        columns = zip(page.ids, page.scores, page.reasons, strict=True)
+        entries = [{"customer": customer, "score": score, "reason": reason} for customer, score, reason in columns]
         listed = paged("audience", entries, question, ask, page)
         return with_warnings(
             {"items": items, **listed, "model": shop.model_hash}, [*told, *rules.notices, *page.notices]

@@ -31,7 +31,7 @@ from alsriaz.questions.score import explain, score
 from alsriaz.questions.shop import Prepared, Shop
 from alsriaz.questions.similar import audience, similar
 from alsriaz.questions.tally import OTHER
-from alsriaz.rules.rows import BY_PATH, Reading, named_rules, read_rules
+from alsriaz.rules.rows import BY_PATH, SECTIONS, Reading, named_rules, read_rules
 
 
 class Task(NamedTuple):
@@ -58,6 +58,9 @@ TASKS: Mapping[str, Task] = {
 _READERS = {task.name: {"task": None, **{field.name: field.read for field in task.fields}} for task in TASKS.values()}
 
 
+_SHAPE = ("k", "offset", "show")  # read last: of several faults, who and under which rules are told first
+
+
 def read_question(record: Record, limits: Limits) -> Question:
     """Return the question that a record asks.
 
@@ -72,18 +75,18 @@ def read_question(record: Record, limits: Limits) -> Question:
     if not record.keys() <= readers.keys():
         check_fields(record, readers.keys())
     question = Question(name)
-    ruled = False
-    for field, value in record.items():
-        if value is None or field == "task":
-            continue
-        read = readers[field]
-        if read is None:
-            ruled = True
-        else:
-            setattr(question, field, read(value, field, limits))
+    ruled = not record.keys().isdisjoint(SECTIONS)
     if ruled:
         question.named_rules = tuple(_check_rules(record, name))
+    for field, value in record.items():
+        read = readers[field]
+        if read is not None and value is not None and field not in _SHAPE:
+            setattr(question, field, read(value, field, limits))
+    if ruled:
         question.rules = read_rules(record, Reading(limits.most_ids))
+    for field in _SHAPE:
+        if (value := record.get(field)) is not None and (read := readers[field]) is not None:
+            setattr(question, field, read(value, field, limits))
     return question
 
 

@@ -5,7 +5,7 @@ Precedence: exclude.items > include.items > only, where > exclude.purchased, exc
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,7 +109,13 @@ class Bound:
     told: tuple[Notice, ...]
     notices: tuple[Notice, ...]
 
-    @property
+    @cached_property
+    def plain(self) -> bool:
+        """True where no rule but that on purchases has a say in a list."""
+        free = self.among is None and self.hidden is None and not self.barred and not self.lifts
+        return free and self.by_score_alone
+
+    @cached_property
     def by_score_alone(self) -> bool:
         """True where a list holds the best by score that may fill it, and nothing else."""
         return not (len(self.forced) or self.unscored or self.new or self.caps)

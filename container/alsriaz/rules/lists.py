@@ -28,11 +28,7 @@ _CAPPED_DEPTH = (4, 64)  # with caps: so many times the places, and so many more
 
 
 class Pick(NamedTuple):
-    """One place of a list.
-
-    `score` is the shortest decimal number that is the float32 score, None for what has none; `position` is extended,
-    None for what nobody knows.
-    """
+    """One place of a list that is put together; what its fields hold is told by `Page`."""
 
     id: str
     score: float | None
@@ -40,7 +36,7 @@ class Pick(NamedTuple):
     position: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Ask:
     """What one row of a scorer wants.
 
@@ -62,7 +58,8 @@ class Ask:
 
     def __post_init__(self) -> None:
         """Raise BadValue where more than `k` must appear."""
-        self.rules.room(self.k, self.included)
+        if not self.rules.plain:
+            self.rules.room(self.k, self.included)
 
     @property
     def room(self) -> int:
@@ -71,6 +68,8 @@ class Ask:
 
     def candidates(self, n_ranked: int) -> int:
         """Return how many the list could hold were it long enough, those that must appear with them."""
+        if self.rules.plain and not self.rules.purchased:
+            return n_ranked
         return self.wanted(0).n_candidates(n_ranked) + len(self.rules.forced) + len(self.rules.unscored)
 
     def wanted(self, depth: int, among: Positions | None = None) -> Wanted:
@@ -83,37 +82,55 @@ class Ask:
         return Wanted(depth, rules.among if among is None else among, rules.hidden, barred)
 
 
-@dataclass(frozen=True)
-class Page:
-    """One page of a list, its own warnings, and whether there are candidates beyond it."""
+class Page(NamedTuple):
+    """One page of a list, column by column.
 
-    picks: list[Pick]
-    notices: Sequence[Notice]
-    more: bool
+    Attributes:
+        ids: of what stands on it.
+        scores: each the shortest decimal number that is the float32 score, None for what has none.
+        reasons: why each stands there.
+        positions: extended ones, None for what nobody knows.
+        notices: warnings about this list alone.
+        more: whether there are candidates beyond it.
+    """
+
+    ids: Sequence[str]
+    scores: Sequence[float | None]
+    reasons: Sequence[str]
+    positions: Sequence[int | None]
+    notices: Sequence[Notice] = ()
+    more: bool = False
 
 
 def make_pages(scorer: Scorer, asks: Sequence[Ask], side: Side) -> list[Page]:
     """Return the page that each row of `scorer` asks for; a row's page never depends on the other rows."""
     scorer = _boosted(scorer, asks)
-    ruled = {row: _Draft(scorer, row, ask, side) for row, ask in enumerate(asks) if not ask.rules.by_score_alone}
-    wanted = [ask.wanted(ruled[row].depth if row in ruled else ask.k + ask.offset + 1) for row, ask in enumerate(asks)]
-    ranked = best_of_each(scorer, wanted)
-    _finish(scorer, ruled, ranked, side)
-    shown = [ranked[row] if row not in ruled else NOTHING for row in range(len(asks))]
-    shown = [
-        Ranked(one.positions[ask.offset : ask.offset + ask.k], one.scores[ask.offset : ask.offset + ask.k])
-        for ask, one in zip(asks, shown, strict=True)
-    ]
-    numbers, start, pages = shortest(np.concatenate([one.scores for one in shown])), 0, []
-    for row, (ask, one) in enumerate(zip(asks, shown, strict=True)):
-        if row in ruled:
-            pages.append(ruled[row].page())
-            continue
-        positions = one.positions.tolist()
+    drafts = {row: _Draft(scorer, row, ask, side) for row, ask in enumerate(asks) if not ask.rules.by_score_alone}
+    depths = [drafts[row].depth if row in drafts else ask.k + ask.offset + 1 for row, ask in enumerate(asks)]
+    ranked = best_of_each(scorer, [ask.wanted(depth) for ask, depth in zip(asks, depths, strict=True)])
+    if not drafts:
+        return _best_pages(side, asks, ranked)
+    _finish(scorer, drafts, ranked, side)
+    others = [row for row in range(len(asks)) if row not in drafts]
+    pages = {row: draft.page() for row, draft in drafts.items()}
+    pages |= zip(others, _best_pages(side, [asks[row] for row in others], [ranked[row] for row in others]), strict=True)
+    return [pages[row] for row in range(len(asks))]
+
+
+def _best_pages(side: Side, asks: Sequence[Ask], ranked: Sequence[Ranked]) -> list[Page]:
+    """Return the pages of lists that hold the best by score and nothing else."""
+    if not asks:
+        return []
+    shown = [slice(ask.offset, ask.offset + ask.k) for ask in asks]
+    parts = [found.scores[part] for found, part in zip(ranked, shown, strict=True)]
+    scores = shortest(parts[0] if len(parts) == 1 else np.concatenate(parts))
+    pages, start = [], 0
+    for ask, found, part in zip(asks, ranked, shown, strict=True):
+        positions = found.positions[part].tolist()
         end = start + len(positions)
-        picks = _picks(side, positions, numbers[start:end], ask.reason)
+        ids, reasons = side.ids.ids_at(positions), [ask.reason] * len(positions)
+        pages.append(Page(ids, scores[start:end], reasons, positions, (), len(found.positions) > part.stop))
         start = end
-        pages.append(Page(picks, (), len(ranked[row].positions) > ask.offset + ask.k))
     return pages
 
 
@@ -135,14 +152,12 @@ def _boosted(scorer: Scorer, asks: Sequence[Ask]) -> Scorer:
 
 
 def _picks(side: Side, positions: Sequence[int], scores: Sequence[float], reason: str) -> list[Pick]:
-    id_at = side.ids.id_at
-    return [Pick(id_at(position), score, reason, position) for position, score in zip(positions, scores, strict=True)]
+    ids = side.ids.ids_at(positions)
+    return [Pick(one, score, reason, place) for one, score, place in zip(ids, scores, positions, strict=True)]
 
 
 def _finish(scorer: Scorer, drafts: dict[int, "_Draft"], ranked: Sequence[Ranked], side: Side) -> None:
     """Give drafts what they rank, and the scores of what must appear; rank new items where too few are there."""
-    if not drafts:
-        return
     for row, draft in drafts.items():
         draft.ranked = ranked[row]
     forced = [draft.ask.rules.forced for draft in drafts.values()]
@@ -206,7 +221,7 @@ class _Draft:
         if not self.ask.offset:
             told = self._told_new(self.ranked.positions[chosen], added.positions, unsold)
             left = not self._exhausted or len(chosen) < len(self._apart(added.positions))
-            return Page(self._joined(chosen, added, unsold), told, left)
+            return _page(self._joined(chosen, added, unsold), told, left)
         return self._later_page(np.union1d(self.ranked.positions[chosen], added.positions))
 
     def _first_page(self) -> tuple[Positions, Ranked, Positions]:
@@ -253,7 +268,7 @@ class _Draft:
             left = self._apart(taken)
             page, held = dealt(self.ranked.positions[left], ask.k, ask.rules.caps, ask.offset // ask.k)
             if len(page) == ask.k or self._exhausted:
-                return Page(self._by_score(left[page]), (), held < len(left) or not self._exhausted)
+                return _page(self._by_score(left[page]), (), held < len(left) or not self._exhausted)
             self._deepen()
 
     def _apart(self, positions: Positions) -> Positions:
@@ -289,6 +304,11 @@ class _Draft:
 
     def _count_new(self, *positions: Positions) -> int:
         return sum(int(np.count_nonzero(self._side.new[some])) for some in positions)
+
+
+def _page(picks: Sequence[Pick], notices: Sequence[Notice], more: bool) -> Page:
+    ids, scores, reasons, positions = zip(*picks, strict=True) if picks else ((), (), (), ())
+    return Page(ids, scores, reasons, positions, notices, more)
 
 
 def _place(pick: Pick) -> tuple[float, int]:

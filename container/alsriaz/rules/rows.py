@@ -206,7 +206,8 @@ def _bind_excluded(ids: frozenset[str], side: Side, path: str) -> Effect:
 
 
 def _bind_include_where(where: Where, side: Side, path: str) -> Effect:
-    return Effect(described=True, hidden=~side.mask(where, path), absent=_absent(where, side))
+    mask = side.mask(where, path)
+    return Effect(described=True, hidden=~mask, absent=_absent(where, side))
 
 
 def _bind_exclude_where(where: Where, side: Side, path: str) -> Effect:
@@ -218,7 +219,7 @@ def _bind_popular(popular: Fraction, side: Side, path: str) -> Effect:
 
 
 def _bind_boost(entries: tuple[BoostEntry, ...], side: Side, path: str) -> Effect:
-    lifts = tuple(_lift(entry, side) for entry in entries)  # checks the conditions
+    lifts = tuple(_lift(entry, side) for entry in entries)  # first: it finds attributes that are not there
     absent = dict.fromkeys(told for entry in entries if entry.where for told in _absent(entry.where, side))
     return Effect(lifts=lifts, absent=tuple(absent))
 

@@ -7,7 +7,7 @@ in, on the BLAS, or on the machine.
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ _GROUPS = 256  # whose maxima bound the k-th best from below: so few are partiti
 _SPARE = 8  # times k: with so many groups the bound lets few more than k through; so many candidates are few
 
 
-@dataclass(frozen=True)
-class Ranked:
+class Ranked(NamedTuple):
     """What one row ranks, best first: `positions` and `scores` of one shape (at most k,)."""
 
     positions: Positions
@@ -30,8 +29,7 @@ class Ranked:
 NOTHING = Ranked(NONE, np.empty(0, dtype=np.float32))
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """How many one row wants, and which may appear in it.
 
     Attributes:
@@ -69,6 +67,8 @@ class Wanted:
 
 def best_of_each(scorer: Scorer, wanted: Sequence[Wanted]) -> list[Ranked]:
     """Return the best of each row of `scorer`, as many and out of which `wanted` says, row by row."""
+    if len(wanted) == 1 and wanted[0].k and wanted[0].among is None and scorer.n_ranked:
+        return _best(scorer, wanted)
     ranked = [NOTHING] * scorer.n_rows
     for rows in _alike(wanted, scorer.n_ranked):
         if len(rows) == scorer.n_rows:
@@ -97,7 +97,12 @@ def _best(scorer: Scorer, wanted: Sequence[Wanted]) -> list[Ranked]:
         for positions in one.barred:
             if len(positions):
                 scores[row, _columns(positions, among)] = -np.inf
-    rows, columns = np.nonzero(scores == 0) if few else _candidates(scores, errors, max(one.k for one in wanted))
+    if few:
+        rows, columns = np.nonzero(scores == 0)
+    elif len(wanted) == 1:
+        rows, columns = _candidates_of_one(scores[0], float(errors[0]), wanted[0].k)
+    else:
+        rows, columns = _candidates(scores, errors, max(one.k for one in wanted))
     positions = columns if among is None else among[columns]
     return _ordered(rows, positions, scorer.exact(rows, positions), [one.k for one in wanted])
 
@@ -125,8 +130,26 @@ def _columns(positions: Positions, among: Positions | None) -> Positions:
     return found
 
 
-_LOWEST = np.finfo(np.float32).min
+_LOWEST = float(np.finfo(np.float32).min)
 _DOWN = np.float32(-np.inf)
+_SLACK = 2.0**-22  # more than what rounding to float32 adds to a number
+
+
+def _candidates_of_one(scores: Scores, error: float, k: int) -> tuple[Positions, Positions]:
+    """Return what `_candidates` does for a single row, in fewer steps: one question spends its time on steps."""
+    n_columns = len(scores)
+    n_groups = min(n_columns, max(_GROUPS, _SPARE * k))
+    lowest = _LOWEST  # what is barred, at -inf, stays out
+    if n_groups > k:
+        dealt = n_columns - n_columns % n_groups
+        maxima = np.maximum.reduce(scores[:dealt].reshape(-1, n_groups), axis=0)
+        maxima.partition(n_groups - k)
+        kth = float(maxima[n_groups - k]) - 2 * error
+        lowest = max(lowest, kth - _SLACK * abs(kth))
+    columns = (scores >= lowest).nonzero()[0]
+    if not error and len(columns) > _SPARE * k:
+        columns = _first_of_equals(columns, scores[columns], k)
+    return np.zeros(len(columns), dtype=np.int64), columns
 
 
 def _candidates(scores: Scores, errors: Values, k: int) -> tuple[Positions, Positions]:
@@ -145,12 +168,8 @@ def _candidates(scores: Scores, errors: Values, k: int) -> tuple[Positions, Posi
         lowest = np.nextafter((maxima[:, n_groups - k] - 2 * errors).astype(np.float32), _DOWN)
         np.maximum(lowest, _LOWEST, out=lowest)  # what is barred, at -inf, stays out
     else:
-        lowest = np.full(n_rows, _LOWEST)
-    found = np.flatnonzero(scores >= lowest[:, None])
-    if n_rows == 1:
-        rows, columns = np.zeros(len(found), dtype=np.int64), found
-    else:
-        rows, columns = np.divmod(found, n_columns)
+        lowest = np.full(n_rows, _LOWEST, dtype=np.float32)
+    rows, columns = np.divmod((scores >= lowest[:, None]).ravel().nonzero()[0], n_columns)
     if len(rows) > _SPARE * k * n_rows and not errors.all():
         return _without_late_ties(scores, errors, rows, columns, k)
     return rows, columns
@@ -179,7 +198,7 @@ def _first_of_equals(columns: Positions, scores: Scores, k: int) -> Positions:
 def _ordered(rows: Positions, positions: Positions, scores: Scores, wanted: Sequence[int]) -> list[Ranked]:
     """Cut the candidates, which come by row and ascending position, into the rows' best."""
     if len(wanted) == 1:
-        order = np.argsort(-scores, kind="stable")[: wanted[0]]
+        order = (-scores).argsort(kind="stable")[: wanted[0]]
         return [Ranked(positions[order], scores[order])]
     order = np.lexsort((-scores, rows))  # stable: equal scores stay by position
     positions, scores = positions[order], scores[order]

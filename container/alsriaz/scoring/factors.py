@@ -1,5 +1,6 @@
 """The terms that factors give: dot products and cosines with one side of a factor model, the one that is ranked."""
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -90,12 +91,17 @@ class DotTerm:
         """
         factors = self._ranked.factors if among is None else self._ranked.factors[among]
         vectors = self._vectors
-        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
-        largest = norms * self._ranked.largest_norm
-        bounds = (vectors.shape[1] + 4) * ROUNDOFF * largest
-        bounds += 1e-40 * (largest > 0)
+        rank = vectors.shape[1]
         if len(vectors) == 1:
-            return (factors @ vectors[0])[None, :], bounds
+            (vector,) = vectors
+            square = float(vector.dot(vector)) * 1.001  # summed in float32, which errs by less for any rank
+            if square > 1e-30:  # smaller ones may have lost all digits on the way
+                largest = math.sqrt(square) * self._ranked.largest_norm
+                return factors.dot(vector)[None, :], np.array([(rank + 4) * ROUNDOFF * largest + 1e-40])
+        wide = vectors.astype(np.float64)
+        norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+        bounds = (rank + 4) * ROUNDOFF * self._ranked.largest_norm * norms
+        bounds += 1e-40 * (bounds > 0)
         return vectors @ factors.T, bounds
 
     def exact(self, rows: Positions, positions: Positions) -> Values:
@@ -175,7 +181,8 @@ def deviation_of(values: Values) -> float:
 
 def _dots(left: npt.NDArray[np.float32] | Values, right: Factors, rows: Positions, positions: Positions) -> Values:
     if len(rows) <= _PAIRS_AT_ONCE:
-        dots: Values = np.multiply(left[rows], right[positions], dtype=np.float64).sum(axis=1)
+        own = left if len(left) == 1 else left[rows]
+        dots: Values = np.add.reduce(np.multiply(own, right.take(positions, axis=0), dtype=np.float64), axis=1)
         return dots
     starts = range(0, len(rows), _PAIRS_AT_ONCE)
     parts = [slice(start, start + _PAIRS_AT_ONCE) for start in starts]

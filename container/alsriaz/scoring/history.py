@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,12 +40,12 @@ NOTHING_BOUGHT: Final = Bought(
 )
 
 
-@dataclass(frozen=True)
-class Buyer:
+class Buyer(NamedTuple):
     """Whom a row of scores is for.
 
     Attributes:
         position: the customer's, None for one that the model doesn't know.
+        source: where the scores come from: "model", "history", or "popular" for one of whom nothing is known.
         basket: stored and new purchases together where a history has items that were sold; None without such a one.
         factors: shape (rank,), those that ALS gives to who bought the basket; None without one.
         history: the ids of the history's items, whether they were sold or not.
@@ -53,17 +53,11 @@ class Buyer:
     """
 
     position: int | None
+    source: str
     basket: Bought | None = None
     factors: Factors | None = None
     history: frozenset[str] = frozenset()
-    unknown: Sequence[str] = field(default=())
-
-    @property
-    def source(self) -> str:
-        """Where the buyer's scores come from."""
-        if self.basket is not None:
-            return "history"
-        return "popular" if self.position is None else "model"
+    unknown: Sequence[str] = ()
 
     @property
     def reason(self) -> str:
@@ -81,6 +75,9 @@ class Buyer:
         return NONE if self.position is None else model.bought_by(self.position)
 
 
+NOBODY: Final = Buyer(None, "popular")
+
+
 def find_buyer(model: Model, customer: str | None, history: Sequence[Entry] | None = None) -> Buyer:
     """Return who a customer's id (None without one) and a history, where there is one, speak of.
 
@@ -88,11 +85,14 @@ def find_buyer(model: Model, customer: str | None, history: Sequence[Entry] | No
         BadValue: the history's purchases are so many, or so large, that no factors follow from them.
     """
     position = None if customer is None else model.customer_ids.position_of(customer)
+    source = "popular" if position is None else "model"
     if history is None:
-        return Buyer(position)
+        return Buyer(position, source)
     basket, unknown = _with_history(model, position, history)
-    factors = None if basket is None else _basket_factors(model, basket)
-    return Buyer(position, basket, factors, frozenset(entry.item for entry in history), unknown)
+    items = frozenset(entry.item for entry in history)
+    if basket is None:
+        return Buyer(position, source, None, None, items, unknown)
+    return Buyer(position, "history", basket, _basket_factors(model, basket), items, unknown)
 
 
 def stored(model: Model, customer: int | None) -> Bought:

@@ -158,5 +158,6 @@ class GivenTerm:
 
 def rounded(values: Values) -> Scores:
     """Return exact values as scores."""
-    scores: Scores = values.astype(np.float32) + np.float32(0)  # -0.0 is written 0.0
+    scores: Scores = values.astype(np.float32)
+    scores += 0.0  # -0.0 is written 0.0
     return scores

@@ -37,6 +37,9 @@ class FactorSource:
 
     def vectors(self, buyers: Sequence[Buyer]) -> Factors:
         """Return each buyer's factors, shape (len(buyers), rank); zeros where scores are popularity."""
+        if len(buyers) == 1 and buyers[0].source == "model":
+            position = buyers[0].position or 0
+            return self._model.arrays.customer_factors[position : position + 1]
         positions = [0 if buyer.position is None else buyer.position for buyer in buyers]
         vectors: Factors = self._model.arrays.customer_factors[positions]
         for row, buyer in enumerate(buyers):
@@ -67,7 +70,7 @@ class PopularitySource:
     def term(self, buyers: Sequence[Buyer]) -> Term | None:
         """Return the term."""
         having = [buyer.source == "popular" for buyer in buyers]
-        return GivenTerm(self._customers, np.array(having)) if any(having) else None
+        return GivenTerm(self._customers, np.array(having)) if True in having else None
 
     def contributions(self, bought: Bought, item: int) -> Values:
         """Return zeros: popularity follows from other customers' purchases."""

@@ -7,10 +7,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
-from alsriaz.errors import RequestError
+from alsriaz.errors import CallerError, RequestError
 from alsriaz.platform.json_file import no_constant, no_repeats, told_of
-from alsriaz.platform.setting import shown
-from alsriaz.platform.values import check_fields
+from alsriaz.platform.values import check_fields, shown
 from alsriaz.questions.question import Record
 from alsriaz.serving.media import CSV, JSON, LINES
 from alsriaz.serving.wire import Request
@@ -50,7 +49,7 @@ def decode_in_place(body: IO[bytes], media: str) -> Request:
             return _decode_json(_text(body))
         except UnicodeDecodeError:
             pass
-        except RequestError as error:
+        except CallerError as error:
             if _is_one_line(body, start):
                 return Request([error], batch=False)
     return Request(_Lines(body, start, _decode_line), batch=False)

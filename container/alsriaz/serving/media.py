@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from alsriaz.errors import RequestError
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 

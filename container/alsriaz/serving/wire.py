@@ -92,7 +92,9 @@ def error_code(error: CallerError) -> str:
     if isinstance(error, RequestError):
         return error.code
     if isinstance(error, BadValue):
-        return "bad_rule" if error.field.partition(".")[0].partition("[")[0] in SECTIONS else error.fault
+        section, inside, _ = error.field.partition(".")
+        in_rules = section.partition("[")[0] in SECTIONS and (inside or error.fault != "unknown_field")
+        return "bad_rule" if in_rules else error.fault
     return "bad_value"
 
 

@@ -13,13 +13,13 @@ from alsriaz.platform.values import shown
 from alsriaz.questions.question import Question
 from alsriaz.questions.recommender import pages_for
 from alsriaz.questions.shop import Shop
-from alsriaz.rules.lists import Pick
+from alsriaz.rules.lists import Page
 from alsriaz.rules.rows import Guest, Rules
 from alsriaz.scoring.history import Entry, read_history
 
 PROGRESS_SECONDS = 5
 
-CustomerList = tuple[str, list[Pick]]
+CustomerList = tuple[str, Page]
 
 
 def customer_lists(model: Model, progress: Callable[[str], None]) -> Iterator[CustomerList]:
@@ -89,4 +89,4 @@ def _lists(shop: Shop, customers: Sequence[str], baskets: Mapping[str, Sequence[
                 message = f"{RULES_NAME}: the history of {shown(customer)} in include.customers: {error}"
                 raise SpecError(message) from None
         raise
-    yield from zip(customers, (page.picks for page in pages), strict=True)
+    yield from zip(customers, pages, strict=True)

@@ -19,7 +19,7 @@ from alsriaz.questions.recommender import pages_for
 from alsriaz.questions.shop import Shop
 from alsriaz.rules.rows import NO_RULES, Rules
 from alsriaz.scoring.best import Wanted, best_of_each
-from alsriaz.scoring.history import Buyer
+from alsriaz.scoring.history import NOBODY
 from alsriaz.training.pairs import Pairs
 
 K: Final = 10
@@ -98,13 +98,13 @@ def _asked(shop: Shop, customers: Iterable[int], rules: Rules) -> Iterable[Posit
     for some in _blocks(list(customers), len(shop.items.ids)):
         asked = [Question(customer=shop.model.customer_ids.id_at(customer), k=k, rules=rules) for customer in some]
         for page in pages_for(shop, asked):
-            yield np.array([-1 if pick.position is None else pick.position for pick in page.picks[:K]], dtype=np.int64)
+            yield np.array([-1 if position is None else position for position in page.positions[:K]], dtype=np.int64)
 
 
 def _popular(shop: Shop, customers: Iterable[int], trained: Pairs | None) -> Iterable[Positions]:
     """Yield for each customer the most popular items, without those bought in `trained` where that is given."""
     for some in _blocks(list(customers), len(shop.items.ids)):
-        scorer = shop.scorers.scorer([Buyer(None)] * len(some))
+        scorer = shop.scorers.scorer([NOBODY] * len(some))
         wanted = [Wanted(K, barred=(trained.items_of(customer),) if trained else ()) for customer in some]
         yield from (ranked.positions for ranked in best_of_each(scorer, wanted))
 

@@ -17,7 +17,7 @@ from alsriaz.errors import BadValue, CallerError, SpecError
 from alsriaz.platform.json_file import read_object
 from alsriaz.platform.layout import Layout
 from alsriaz.platform.limits import MOST_HISTORY
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.questions.question import Limits
 from alsriaz.questions.shop import open_shop
 from alsriaz.rules.binding import Notice

@@ -20,7 +20,7 @@ from alsriaz.model.folder import Model
 from alsriaz.model.manifest import verify_files
 from alsriaz.model.packed import unpack_files, unpack_head
 from alsriaz.platform.layout import RULES_NAME, Layout
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.questions.memory import model_size
 from alsriaz.questions.question import Limits
 from alsriaz.questions.recommender import Recommender

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from alsriaz.errors import RequestError
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 
 _ENTRY = "entry.json"
 _DOING = {

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from alsriaz.errors import CallerError, RequestError
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.serving.decoding import decode
 from alsriaz.serving.media import JSON
 from alsriaz.serving.multi_model.registry import Entry
