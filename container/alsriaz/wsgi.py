@@ -11,12 +11,10 @@ from alsriaz.predictor import create_app, create_models_app
 from alsriaz.questions.question import Limits
 from alsriaz.questions.shop import open_shop
 from alsriaz.serving.live_rules.following import LiveRules, RulesFolder, follow
-from alsriaz.serving.live_rules.sources import FOLDER as RULES_FOLDER
 from alsriaz.serving.log import configure_log
 from alsriaz.serving.metrics import Metrics
-from alsriaz.serving.multi_model.models import FOLDER as MODELS_FOLDER
 from alsriaz.serving.multi_model.models import Models
-from alsriaz.serving.settings import read_settings
+from alsriaz.serving.settings import MODELS_FOLDER, RULES_FOLDER, read_settings
 
 
 def build_app() -> Flask:

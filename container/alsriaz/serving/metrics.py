@@ -22,8 +22,8 @@ from alsriaz import __version__
 from alsriaz.questions.tasks import TASKS
 from alsriaz.serving.exchange import Exchange
 from alsriaz.serving.live_rules.following import RulesFolder
-from alsriaz.serving.live_rules.sources import FOLDER as RULES_FOLDER
 from alsriaz.serving.live_rules.sources import REASONS
+from alsriaz.serving.settings import RULES_FOLDER
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"

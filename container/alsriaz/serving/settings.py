@@ -28,9 +28,9 @@ _TO_ANSWER_SECONDS = 2.0
 _MODELS_SHARE = 0.6  # of all memory; what is left is for the workers themselves and for requests
 
 _PREFIX = "ALSRIAZ_"
-# Ours too, but read elsewhere; the last ones serve sets for its own processes.
+# Ours too, but read elsewhere; the last ones serve sets for its own processes, which meet in these folders.
 _OTHERS = ("ALSRIAZ_ML_ROOT", "ALSRIAZ_ONLINE_RETAIL")
-_OWN = ("ALSRIAZ_MODELS_FOLDER", "ALSRIAZ_LIVE_RULES_FOLDER")
+_OWN = MODELS_FOLDER, RULES_FOLDER = "ALSRIAZ_MODELS_FOLDER", "ALSRIAZ_LIVE_RULES_FOLDER"
 # Kubernetes tells each container where a service is by such variables, and may well have a service named alsriaz.
 _SERVICE_LINK = re.compile(
     r"ALSRIAZ_(\w+_)?(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|ALSRIAZ_(\w+_)?PORT=\w+://.*"

@@ -20,11 +20,10 @@ from typing import Any, NoReturn
 from alsriaz.errors import CallerError, SpecError, Stopped
 from alsriaz.platform.layout import Layout
 from alsriaz.serving.child import Child
-from alsriaz.serving.live_rules.sources import FOLDER as RULES_FOLDER
 from alsriaz.serving.live_rules.sources import Location, S3Location
 from alsriaz.serving.log import configure_log
 from alsriaz.serving.nginx import check_port, nginx_configuration, nginx_program, private_folder, socket_path
-from alsriaz.serving.settings import Settings, read_settings
+from alsriaz.serving.settings import MODELS_FOLDER, RULES_FOLDER, Settings, read_settings
 
 APP = "alsriaz.wsgi:app"
 
@@ -295,7 +294,7 @@ def _children_environment(folder: str, settings: Settings) -> dict[str, str]:
     moved = {
         "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in paths),
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
-        "ALSRIAZ_MODELS_FOLDER": str(models),
+        MODELS_FOLDER: str(models),
         "ALSRIAZ_ML_ROOT": str(Layout.from_environment().root.absolute()),
     }
     return {**os.environ, **moved, **rules}

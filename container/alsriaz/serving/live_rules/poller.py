@@ -24,9 +24,9 @@ from alsriaz.rules.binding import Notice
 from alsriaz.rules.rows import Guest, Rules, read_rules_file
 from alsriaz.scoring.history import read_history
 from alsriaz.serving.live_rules.following import RulesFolder, Status, version_of
-from alsriaz.serving.live_rules.sources import FOLDER, FileLocation, FileSource, Location, Source, Unusable
+from alsriaz.serving.live_rules.sources import FileLocation, FileSource, Location, Source, Unusable
 from alsriaz.serving.log import configure_log
-from alsriaz.serving.settings import Settings, read_settings
+from alsriaz.serving.settings import RULES_FOLDER, Settings, read_settings
 
 Check = Callable[[Rules], Iterable[Notice]]
 """Raises BadValue where the model can't keep rules that are good by themselves; returns what is to be told of others.
@@ -79,7 +79,7 @@ class Poller:
                 try:
                     self._judged = version, self._taken(fetched.data, version)
                 except OSError as error:
-                    message = f"The rules can't be stored in {FOLDER}: {error.strerror}."
+                    message = f"The rules can't be stored in {RULES_FOLDER}: {error.strerror}."
                     raise Unusable("not_stored", message) from None
             self._tag = fetched.tag
         if self._judged[1] is not None:
@@ -156,7 +156,7 @@ def main() -> int:
     except CallerError as error:
         print(f"live rules: {error}", file=sys.stderr)
         return 1
-    poller = Poller(source, settings.rules.uri, RulesFolder(Path(os.environ[FOLDER])), check)
+    poller = Poller(source, settings.rules.uri, RulesFolder(Path(os.environ[RULES_FOLDER])), check)
     while True:
         poller.poll()
         time.sleep(settings.rules_poll_seconds * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 - no secret

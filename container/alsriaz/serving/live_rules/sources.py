@@ -12,9 +12,6 @@ from urllib.parse import unquote, urlsplit
 from alsriaz.errors import AlsriazError
 
 EXPECTED = "a path, file:///path or s3://bucket/key"
-FOLDER = "ALSRIAZ_LIVE_RULES_FOLDER"
-"""The environment variable by which the supervisor tells poller and workers where they meet; for nobody else to set."""
-
 REASONS = (
     "missing",  # there is nothing at the location
     "denied",  # we may not read it

@@ -33,9 +33,6 @@ from alsriaz.serving.multi_model.registry import Entry, Registry, not_loaded
 from alsriaz.serving.multi_model.wire import check_name, name_after, token_after
 from alsriaz.serving.settings import Settings
 
-FOLDER = "ALSRIAZ_MODELS_FOLDER"
-"""The environment variable by which the supervisor tells the workers where they meet; for nobody else to set."""
-
 PAGE = 100
 _LOG = logging.getLogger("alsriaz")
 _MEGABYTE = 2**20
@@ -126,7 +123,8 @@ class Models:
             if left <= 0:
                 message = f"Model {shown(target)} was not loaded in {self._settings.wait_seconds:g} seconds: try again."
                 raise RequestError("no_model", message)
-            if target not in self._loads and any(entry.name == target for entry in self._registry.models()):
+            taken = any(entry.name == target and entry.keeps_name for entry in self._registry.models())
+            if taken and target not in self._loads:
                 time.sleep(LOOK_AGAIN_SECONDS)  # another worker loads or unloads it
             else:
                 self._await_load(target, left)
