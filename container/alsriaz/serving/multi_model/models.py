@@ -225,18 +225,18 @@ class Models:
             return
         victim = min(victims, key=lambda model: model.used)
         with contextlib.suppress(RequestError):  # another load was faster
-            if self._left(victim.name) is not None:
+            if self._left(victim.name, evict=True) is not None:
                 self._count("eviction")
                 _LOG.info("model %s made room for %s", shown(victim.name), shown(entry.name))
 
-    def _left(self, name: str) -> Entry | None:
+    def _left(self, name: str, *, evict: bool = False) -> Entry | None:
         """Stop a model from answering, and wait until nobody holds it, or for as long as unloading may take.
 
         Return None where it was leaving already: whoever began that is at it, or has died.
         """
         seconds = self._settings.unload_seconds
         deadline = time.monotonic() + seconds
-        entry, answered = self._registry.leave(name, seconds)
+        entry, answered = self._registry.leave(name, seconds, evict=evict)
         self._pool.drop_gone()
         while entry.place.exists():
             if time.monotonic() > deadline:

@@ -137,14 +137,16 @@ class Registry:
         with self._changing():
             entry.place.rename(self.place(entry.name))
 
-    def leave(self, name: str, seconds: float) -> tuple[Entry, bool]:
+    def leave(self, name: str, seconds: float, *, evict: bool = False) -> tuple[Entry, bool]:
         """Stop a model from answering; return it as it is then, and whether it answered: it may be leaving already.
 
         Its name is taken until nobody holds the model any more, and for no longer than `seconds`. RequestError
-        `model_not_loaded` where there is none of that name.
+        `model_not_loaded` where there is none of that name, or, to `evict`, none that was loaded on demand.
         """
         with self._changing() as places:
             entry = read(self.place(name))
+            if entry.name and evict and not entry.on_demand:
+                raise not_loaded(name)
             if entry.name:
                 place = self._folder / f"unloading-{time.monotonic_ns() + int(seconds * 1e9)}"
                 return replace(entry, place=entry.place.rename(place)), True
