@@ -23,7 +23,7 @@ from alsriaz.rules.binding import UNKNOWN
 from alsriaz.serving import metrics
 from alsriaz.serving.access_log import access_line
 from alsriaz.serving.exchange import Exchange
-from alsriaz.serving.live_rules.source import REASONS as LIVE_REASONS
+from alsriaz.serving.live_rules.sources import REASONS as LIVE_REASONS
 from alsriaz.serving.settings import ROWS, read_settings
 from alsriaz.serving.wire import STATUS
 from alsriaz.tables.refusals import REASONS

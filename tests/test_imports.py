@@ -17,7 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training/engines/als.py": {"alsriaz.core", "alsriaz.training", "numpy", "pyarrow", "pyspark", "py4j"},
     "training/engines/spark.py": {"alsriaz.core", "alsriaz.training", "pyarrow", "pyspark"},  # pyspark for its types
     "serving": {"alsriaz.core", "alsriaz.serving", "numpy"},
-    "serving/live_rules/s3_source.py": {"alsriaz.serving", "boto3", "botocore"},
+    "serving/live_rules/s3.py": {"alsriaz.serving", "boto3", "botocore"},
     "serving/metrics.py": {"alsriaz", "alsriaz.serving", "prometheus_client"},
     "predictor.py": {"alsriaz.core", "alsriaz.serving", "flask", "werkzeug"},
     "wsgi.py": {"alsriaz.core", "alsriaz.serving", "alsriaz.predictor", "flask"},
@@ -68,7 +68,7 @@ HEAVY = {"pyspark", "pandas", "pyarrow", "scipy", "boto3", "botocore"}
 LOADED = [
     ("import alsriaz.predictor, alsriaz.questions.recommender", HEAVY, "the application"),
     ("import alsriaz.serving.supervisor", HEAVY | {"flask"}, "the supervisor"),
-    ("import alsriaz.serving.live_rules.__main__", HEAVY | {"flask"}, "the poller of a file of live rules"),
+    ("import alsriaz.serving.live_rules.poller", HEAVY | {"flask"}, "the poller of a file of live rules"),
     ("import alsriaz.model.folder, alsriaz.model.writer", HEAVY | {"flask"}, "core"),
     ("import alsriaz.training.job", {"pyspark", "flask", "pandas"}, "training, before an engine is opened"),
 ]

@@ -12,7 +12,7 @@ from alsriaz.errors import SpecError
 from alsriaz.platform.machine import available_cores
 from alsriaz.platform.setting import Setting, markdown_table
 from alsriaz.platform.values import Kind
-from alsriaz.serving.live_rules.location import FileLocation, S3Location
+from alsriaz.serving.live_rules.sources import FileLocation, S3Location
 from alsriaz.serving.settings import ROWS, Settings, read_settings
 
 DEFAULTS = Settings(

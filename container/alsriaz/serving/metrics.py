@@ -21,10 +21,9 @@ from prometheus_client.registry import Collector
 from alsriaz import __version__
 from alsriaz.questions.tasks import TASKS
 from alsriaz.serving.exchange import Exchange
-from alsriaz.serving.live_rules.folder import FOLDER as RULES_FOLDER
-from alsriaz.serving.live_rules.folder import RulesFolder
-from alsriaz.serving.live_rules.source import REASONS
-from alsriaz.serving.live_rules.status import Status
+from alsriaz.serving.live_rules.following import RulesFolder
+from alsriaz.serving.live_rules.sources import REASONS
+from alsriaz.serving.settings import RULES_FOLDER
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -156,7 +155,7 @@ class _LiveRules(Collector):
         self._folder = RulesFolder(folder)
 
     def collect(self) -> Iterable[Metric]:
-        known = self._folder.read_status() or Status()
+        known = self._folder.status()
         info = GaugeMetricFamily("alsriaz_live_rules_info", "The version in force: 1.", None, ["version"])
         if known.version:
             info.add_metric([known.version], 1)

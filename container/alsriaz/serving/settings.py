@@ -14,7 +14,7 @@ from alsriaz.platform.limits import LOAD_SECONDS, MOST_HISTORY, MOST_K, MOST_RUL
 from alsriaz.platform.machine import available_cores, memory_limit
 from alsriaz.platform.setting import Setting
 from alsriaz.platform.values import SPELLED_FLAG, Kind, nearest, one_of, optional, spelled, whole
-from alsriaz.serving.live_rules.location import EXPECTED, Location, parse_location
+from alsriaz.serving.live_rules.sources import EXPECTED, Location, parse_location
 from alsriaz.serving.media import CSV, JSON, LINES
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -23,12 +23,14 @@ STRATEGIES = {"multirecord": "MULTI_RECORD", "singlerecord": "SINGLE_RECORD"}
 
 _TIMEOUT_SECONDS, _TRANSFORM_TIMEOUT_SECONDS = 60, 3600  # the platform's longest: endpoint, batch transform
 _MAX_BODY_MB, _TRANSFORM_MAX_BODY_MB = 25, 100
+_UNLOAD_SECONDS = 30.0
+_TO_ANSWER_SECONDS = 2.0
 _MODELS_SHARE = 0.6  # of all memory; what is left is for the workers themselves and for requests
 
 _PREFIX = "ALSRIAZ_"
-# Ours too, but read elsewhere; the last ones serve sets for its own processes.
+# Ours too, but read elsewhere; the last ones serve sets for its own processes, which meet in these folders.
 _OTHERS = ("ALSRIAZ_ML_ROOT", "ALSRIAZ_ONLINE_RETAIL")
-_OWN = ("ALSRIAZ_MODELS_FOLDER", "ALSRIAZ_LIVE_RULES_FOLDER")
+_OWN = MODELS_FOLDER, RULES_FOLDER = "ALSRIAZ_MODELS_FOLDER", "ALSRIAZ_LIVE_RULES_FOLDER"
 # Kubernetes tells each container where a service is by such variables, and may well have a service named alsriaz.
 _SERVICE_LINK = re.compile(
     r"ALSRIAZ_(\w+_)?(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|ALSRIAZ_(\w+_)?PORT=\w+://.*"
@@ -64,6 +66,16 @@ class Settings:
     def load_seconds(self) -> int:
         """How long loading a model may take: as long as the platform waits for it, or longer."""
         return max(LOAD_SECONDS, self.timeout_seconds)
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long a request waits for a load, which goes on without it: what is left is to answer in time."""
+        return self.timeout_seconds - min(_TO_ANSWER_SECONDS, self.timeout_seconds / 4)
+
+    @property
+    def unload_seconds(self) -> float:
+        """How long unloading a model waits for requests that use it: it is to be answered in time itself."""
+        return min(_UNLOAD_SECONDS, self.timeout_seconds / 2)
 
     @property
     def max_body_bytes(self) -> int | None:

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from alsriaz.errors import SpecError
-from alsriaz.serving.live_rules import keeper
-from alsriaz.serving.live_rules.folder import RulesFolder
-from alsriaz.serving.live_rules.keeper import check_location, first_check, keep_polling
-from alsriaz.serving.live_rules.location import S3Location, parse_location
-from alsriaz.serving.live_rules.status import Status
+from alsriaz.serving import supervisor
+from alsriaz.serving.live_rules.following import RulesFolder, Status
+from alsriaz.serving.live_rules.sources import S3Location, parse_location
+from alsriaz.serving.supervisor import check_location, first_look, keep_polling
 from tests.serving.serving_process import PATIENCE, alive
 
 SLEEPER = """
@@ -95,10 +94,10 @@ def test_a_poller_that_can_not_be_started_is_tried_again(tmp_path: Path, caplog:
 
 def test_serving_waits_for_the_first_look(tmp_path: Path) -> None:
     async def run() -> bool:
-        waiting = asyncio.create_task(first_check(tmp_path))
+        waiting = asyncio.create_task(first_look(tmp_path))
         await asyncio.sleep(0.2)
         too_early = waiting.done()
-        RulesFolder(tmp_path).write_status(Status(error="It has gone."))
+        RulesFolder(tmp_path).write_status(Status(checked=1000.0, error="It has gone."))
         await asyncio.wait_for(waiting, PATIENCE)
         return too_early
 
@@ -106,7 +105,7 @@ def test_serving_waits_for_the_first_look(tmp_path: Path) -> None:
 
 
 def test_serving_starts_without_a_look_that_takes_too_long(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    asyncio.run(first_check(tmp_path, 0.1))
+    asyncio.run(first_look(tmp_path, 0.1))
     assert [record.getMessage() for record in caplog.records] == [
         "live rules have not been looked for within 0 s: serving starts without, the model's standing rules hold alone "
         "until then"
@@ -116,7 +115,7 @@ def test_serving_starts_without_a_look_that_takes_too_long(tmp_path: Path, caplo
 def test_rules_on_s3_need_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
     check_location(None)
     check_location(S3Location("shop", "rules.json"))
-    monkeypatch.setattr(keeper, "CLIENT", "boto3_that_is_not_there")
+    monkeypatch.setattr(supervisor, "_S3_CLIENT", "boto3_that_is_not_there")
     check_location(parse_location("/data/rules.json"))
     message = (
         "ALSRIAZ_RULES_URI is s3://shop/rules.json, but boto3 is not installed: pip install boto3, or name a file."

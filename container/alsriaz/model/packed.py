@@ -14,26 +14,32 @@ from typing import Any
 
 from alsriaz.errors import ModelError
 from alsriaz.model.manifest import MANIFEST_NAME, Manifest, read_manifest
+from alsriaz.platform.layout import RULES_NAME
 from alsriaz.platform.values import shown
 
-_LARGEST_MANIFEST = 2**24
+_LARGEST_MANIFEST = 2**24  # bytes; it is read whole, and has some hundred in each of at most some hundred entries
 
 
-def unpack_manifest(archive: Path, folder: Path) -> Manifest:
-    """Write the manifest in `archive` into `folder`, and return it.
+def unpack_head(archive: Path, folder: Path) -> Manifest:
+    """Write the manifest in `archive` and the rules beside it into a new `folder`; return the manifest.
 
     Raises:
-        ModelError: it is no archive, or there is no finished model of this format in it.
+        ModelError: it is not an archive, or there is no finished model of this format in it.
     """
+    folder.mkdir()
     with _reading(archive) as tar:
-        for member in tar:
-            if _name(member) == MANIFEST_NAME and member.size <= _LARGEST_MANIFEST:
-                _write(tar, member, folder)
-                return read_manifest(folder)
-    raise ModelError(
-        f"The archive {shown(archive.name)} has no {MANIFEST_NAME} at its top, so it is no finished model: "
-        "expected the model.tar.gz of a training job."
-    )
+        found = next((member for member in tar if _name(member) == MANIFEST_NAME), None)
+        if found is not None and found.size <= _LARGEST_MANIFEST:
+            _write(tar, found, folder)
+    if not any(folder.iterdir()):
+        raise ModelError(
+            f"The archive {shown(archive.name)} has no {MANIFEST_NAME} at its top, so it is no finished model: "
+            "expected the model.tar.gz of a training job."
+        )
+    manifest = read_manifest(folder)
+    if RULES_NAME in manifest.files:
+        unpack_files(archive, {RULES_NAME: manifest.files[RULES_NAME]}, folder)
+    return manifest
 
 
 def unpack_files(archive: Path, files: Mapping[str, Mapping[str, Any]], folder: Path) -> None:

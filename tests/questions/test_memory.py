@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from alsriaz.model.manifest import read_manifest
-from alsriaz.rules.rules import NO_RULES, parse_standing_rules
-from alsriaz.serving.multi_model.cost import model_size
+from alsriaz.questions.memory import model_size
 from benchmarks.many_rules import random_model, write
 from benchmarks.worker_memory import write_model
-from tests.serving import model_memory
+from tests.questions import model_memory
 from tests.small_models import shop
 
 MEGABYTE = 2**20
@@ -31,7 +30,7 @@ def test_a_model_takes_what_it_is_counted_with_or_a_little_less(
     tmp_path: Path, items: int, rules: dict[str, Any], why: str
 ) -> None:
     shop().write(tmp_path / "small")
-    write_model(tmp_path / "model", items, parse_standing_rules(rules) if rules else NO_RULES)
+    write_model(tmp_path / "model", items, rules)
     assert_counted(tmp_path)
 
 

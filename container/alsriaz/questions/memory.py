@@ -1,6 +1,6 @@
 """How much memory a model is counted with: its mapped files once, and what each worker derives from them.
 
-`tests/serving/test_multi_model_cost.py` measures it: what a worker takes is less, by a fifth at most.
+`tests/questions/test_memory.py` measures it: what a worker takes is less, by a fifth at most.
 """
 
 from collections.abc import Mapping

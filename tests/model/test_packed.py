@@ -11,7 +11,7 @@ import pytest
 from alsriaz.errors import ModelError
 from alsriaz.model.folder import verify_model
 from alsriaz.model.manifest import read_manifest
-from alsriaz.serving.multi_model.archive import unpack_files, unpack_manifest
+from alsriaz.model.packed import unpack_files, unpack_head
 from tests.small_models import cut, shop
 
 
@@ -29,8 +29,7 @@ def pack(model: Path, archive: Path, prefix: str = "", mode: str = "w:gz") -> Pa
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    folder.mkdir()
-    manifest = unpack_manifest(archive, folder)
+    manifest = unpack_head(archive, folder)
     unpack_files(archive, manifest.files, folder)
 
 
@@ -141,7 +140,6 @@ def test_what_is_missing_or_cut_is_for_hashes_to_tell(tmp_path: Path, model: Pat
 
 
 def test_a_gzip_of_no_archive(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
     (tmp_path / "a.tar.gz").write_bytes(gzip.compress(b"sales"))
     with pytest.raises(ModelError, match="can't be read"):
-        unpack_manifest(tmp_path / "a.tar.gz", tmp_path / "out")
+        unpack_head(tmp_path / "a.tar.gz", tmp_path / "out")

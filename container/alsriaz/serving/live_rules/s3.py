@@ -22,8 +22,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from alsriaz.serving.live_rules.location import S3Location
-from alsriaz.serving.live_rules.source import Fetched, Unusable, too_large
+from alsriaz.serving.live_rules.sources import Fetched, S3Location, Unusable, too_large
 
 _AT_ONCE = 1 << 16
 _CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
@@ -38,11 +37,7 @@ class S3Source:
     def __init__(
         self, location: S3Location, most_bytes: int, seconds: float = _WHOLE_SECONDS, *, region: str | None = None
     ) -> None:
-        """Take the object, the most bytes that it may have, how long reading it may take in all, and the region.
-
-        Only the main thread can use it: the time is kept by a signal, which also ends what no timeout of a socket
-        does, a server that sends byte after byte.
-        """
+        """Take the object, the most bytes that it may have, how long reading it may take in all, and the region."""
         self._location = location
         self._most_bytes = most_bytes
         self._seconds = seconds
@@ -50,11 +45,7 @@ class S3Source:
         self._client: Any = None
 
     def fetch(self, known: str | None) -> Fetched | None:
-        """Return the object; None where its ETag is still `known`.
-
-        Raises:
-            Unusable: it can't be had, is too large, or came incomplete.
-        """
+        """Return the object; None where its ETag is still `known`."""
         try:
             return self._asked(known)
         except Unusable as error:
@@ -110,6 +101,8 @@ class _OutOfTime(BaseException):
 
 @contextmanager
 def _at_most(seconds: float) -> Iterator[None]:
+    """Keep the time by a signal: it also ends a server that sends byte after byte. For the main thread alone."""
+
     def stop(signum: int, frame: FrameType | None) -> NoReturn:
         raise _OutOfTime
 

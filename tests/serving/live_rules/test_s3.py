@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from alsriaz.serving.live_rules.__main__ import open_source
-from alsriaz.serving.live_rules.location import S3Location
-from alsriaz.serving.live_rules.s3_source import S3Source
-from alsriaz.serving.live_rules.source import REASONS, Unusable
+from alsriaz.serving.live_rules.poller import open_source
+from alsriaz.serving.live_rules.s3 import S3Source
+from alsriaz.serving.live_rules.sources import REASONS, S3Location, Unusable
 from tests.serving.live_rules.s3 import BUCKET, KEY, S3, answering, environment_of, moto_s3
 
 MOST = 200_000
