@@ -8,9 +8,8 @@ from flask.testing import FlaskClient
 
 from alsriaz.predictor import create_app
 from alsriaz.questions.recommender import Limits, Recommender
-from alsriaz.serving.access_log import access_line, escaped
-from alsriaz.serving.exchange import Exchange
 from alsriaz.serving.settings import read_settings
+from alsriaz.serving.watch import Exchange, access_line, escaped
 from tests.small_models import shop
 
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
@@ -22,15 +21,23 @@ def client() -> FlaskClient:
     return create_app(Recommender(shop().in_memory(), Limits()), read_settings({})).test_client()
 
 
+def access_lines(written: str) -> list[str]:
+    """Return what stands in the lines of the access log, each of which has its time, its level and its logger."""
+    form = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?:INFO|DEBUG) alsriaz\.access: (.*)\n")
+    lines = [form.fullmatch(line) for line in written.splitlines(keepends=True) if " alsriaz.access: " in line]
+    assert all(lines)
+    return [line[1] for line in lines if line]
+
+
 @pytest.fixture
-def logged(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> Logged:
+def logged(client: FlaskClient, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Logged:
     """Ask, and return the line without its time, its bytes and the model's hash; empty where there is none."""
 
     def ask(method: str, path: str, level: int = logging.INFO, **sent: Any) -> str:
-        caplog.clear()
+        capfd.readouterr()
         with caplog.at_level(level, logger="alsriaz.access"):
             response = client.open(path, method=method, buffered=True, **sent)
-        lines = [record.getMessage() for record in caplog.records if record.name == "alsriaz.access"]
+        lines = access_lines(capfd.readouterr().err)
         assert len(lines) <= 1
         assert all(f" bytes={len(response.data)}" in line for line in lines)
         return re.sub(r" ms=\d+\.\d| bytes=\d+| model=[0-9a-f]{12}", "", "".join(lines))
@@ -100,7 +107,7 @@ def test_a_request_is_a_line(logged: Logged, method: str, path: str, sent: dict[
 def test_time_and_model_are_told() -> None:
     exchange = Exchange("POST", "/invocations", "/invocations", None, model="0123456789ab", status=200, whole=True)
     assert re.fullmatch(
-        r"method=POST path=/invocations status=200 ms=\d+\.\d bytes=0 model=0123456789ab", access_line(exchange)
+        r"method=POST path=/invocations status=200 ms=\d+\.\d bytes=0 model=0123456789ab", access_line(exchange, 0.0023)
     )
 
 
@@ -122,7 +129,7 @@ IDS = [
 
 @pytest.mark.parametrize(("header", "expected", "why"), IDS, ids=[why for *_, why in IDS])
 def test_inference_id(header: str, expected: str | None, why: str) -> None:
-    line = access_line(Exchange("GET", None, "/", header, whole=True))
+    line = access_line(Exchange("GET", None, "/", header, whole=True), 0.0)
     assert re.findall(r" inference_id=(\S*)", line) == ([] if expected is None else [expected])
     assert line.isascii()
     assert line.isprintable()
@@ -138,14 +145,16 @@ def test_anything_can_be_escaped(text: str) -> None:
     assert escaped(text, 64).isascii()
 
 
-def test_an_answer_that_is_cut_says_so(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_answer_that_is_cut_says_so(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     lines = "\n".join(['{"customer": "ann", "k": 5}'] * 6_000)
     with caplog.at_level(logging.INFO, logger="alsriaz.access"):
         response = client.post("/invocations", data=lines, content_type=LINES)
         next(response.response)  # type: ignore[call-overload]
         response.close()
         client.post("/invocations", data=lines, content_type=LINES, buffered=True)
-    cut, whole = (record.getMessage() for record in caplog.records)
+    cut, whole = access_lines(capfd.readouterr().err)
     assert " status=200 cut=yes tasks=recommend:" in cut
     assert "records=6000" not in cut
     assert " cut=" not in whole

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from alsriaz.errors import RequestError
-from alsriaz.serving.body import receive
+from alsriaz.serving.wire import receive
 
 LENGTHS = [0, 1, 1 << 18, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20]
 

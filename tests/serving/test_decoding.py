@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alsriaz.errors import RequestError
-from alsriaz.serving.decoding import decode, decode_in_place
-from alsriaz.serving.media import CSV, JSON, LINES
+from alsriaz.serving.wire import decode, decode_in_place
+from alsriaz.serving.wire import CSV, JSON, LINES
 from alsriaz.serving.wire import STATUS, Record
 
 

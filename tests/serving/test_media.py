@@ -1,7 +1,7 @@
 import pytest
 
 from alsriaz.errors import RequestError
-from alsriaz.serving.media import CSV, JSON, LINES, answer_type, request_type
+from alsriaz.serving.wire import CSV, JSON, LINES, answer_type, request_type
 
 CONTENT_TYPES = [
     (None, JSON, "a request that doesn't say is JSON"),

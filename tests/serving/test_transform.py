@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from alsriaz.serving.settings import read_settings
-from alsriaz.serving.transform import MOST_MB_AT_ONCE, execution_parameters
+from alsriaz.predictor import MOST_MB_AT_ONCE, execution_parameters
 
 EXAMPLES: list[tuple[dict[str, str], dict[str, Any], str]] = [
     # environ, the answer, why

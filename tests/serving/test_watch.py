@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from alsriaz.questions.tally import OTHER, SEVERAL, Tally
 from alsriaz.serving.metrics import Metrics
-from alsriaz.serving.tally import OTHER, SEVERAL, Tally
 from alsriaz.serving.watch import Application, exchange_of, watched
+from tests.serving.test_access_log import access_lines
 from tests.serving.test_metrics import counts_in
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -51,7 +52,12 @@ ENDS: list[tuple[Application, int, str, str]] = [
 
 @pytest.mark.parametrize(("application", "taken", "line", "why"), ENDS, ids=[why for *_, why in ENDS])
 def test_however_an_answer_ends_it_is_logged_and_counted_once(
-    application: Application, taken: int, line: str, why: str, caplog: pytest.LogCaptureFixture
+    application: Application,
+    taken: int,
+    line: str,
+    why: str,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     metrics = Metrics()
     body, _ = ask(application, metrics)
@@ -64,7 +70,7 @@ def test_however_an_answer_ends_it_is_logged_and_counted_once(
             assert application is failing
         finally:
             body.close()  # type: ignore[attr-defined]
-    (message,) = (record.getMessage() for record in caplog.records)
+    (message,) = access_lines(capfd.readouterr().err)
     before, _, after = message.partition(" ms=")
     assert f"{before} ms= {after.split(' ', 1)[1]}" == line
     counts = counts_in(metrics.text().decode())

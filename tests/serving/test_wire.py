@@ -2,8 +2,7 @@ import json
 from typing import Any
 
 from alsriaz.errors import RequestError, RuleError
-from alsriaz.serving.media import CSV, JSON, LINES
-from alsriaz.serving.wire import STATUS, Answered, Request, encode, error_code, error_text
+from alsriaz.serving.wire import CSV, JSON, LINES, STATUS, Answered, Request, encode, error_body, error_code, json_bytes
 
 GOOD: dict[str, Any] = {"customer": "a,b", "recommendations": [{"item": "x"}, {"item": 'y"z'}]}
 BAD = RequestError("bad_value", "k is 0.", "k")
@@ -40,7 +39,7 @@ def test_json_answers_have_the_shape_of_their_request() -> None:
 
 
 def test_an_error_may_quote_what_is_no_text() -> None:
-    assert json.loads(error_text(RequestError("bad_value", "x", "\ud800")))["error"]["field"] == "\ud800"
+    assert json.loads(json_bytes(error_body(RequestError("bad_value", "x", "\ud800"))))["error"]["field"] == "\ud800"
 
 
 def test_every_error_has_a_code_of_the_table() -> None:

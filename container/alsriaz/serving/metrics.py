@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from alsriaz import __version__
 from alsriaz.questions.recommender import TASKS
-from alsriaz.serving.exchange import Exchange
+from alsriaz.questions.tally import Tally
 from alsriaz.serving.live_rules.folder import FOLDER as RULES_FOLDER
 from alsriaz.serving.live_rules.folder import RulesFolder
 from alsriaz.serving.live_rules.source import REASONS
@@ -97,14 +97,14 @@ class Metrics:
         """Count a request that has arrived."""
         self._running.inc()
 
-    def ended(self, exchange: Exchange) -> None:
+    def ended(self, tally: Tally, status: int, seconds: float) -> None:
         """Count a request that is over, and its records."""
-        task = exchange.tally.task
-        self._request(task, str(exchange.status)).inc()
-        self._second(task).observe(exchange.seconds())
-        for name, count in exchange.tally.records.items():
+        task = tally.task
+        self._request(task, str(status)).inc()
+        self._second(task).observe(seconds)
+        for name, count in tally.records.items():
             self._record(name).inc(count)
-        for name, count in exchange.tally.failed.items():
+        for name, count in tally.failed.items():
             self._failure(name).inc(count)
         self._running.dec()  # last: where nothing is in progress, all is counted
 

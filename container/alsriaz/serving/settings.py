@@ -12,7 +12,7 @@ from alsriaz.errors import SpecError
 from alsriaz.platform.machine import available_cores, memory_limit
 from alsriaz.platform.setting import Setting, boolean, markdown_table, nearest, optional, shown, whole
 from alsriaz.serving.live_rules.location import EXPECTED, Location, parse_location
-from alsriaz.serving.media import CSV, JSON, LINES
+from alsriaz.serving.wire import CSV, JSON, LINES
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ACCEPTS = (JSON, LINES, CSV)

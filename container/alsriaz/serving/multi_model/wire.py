@@ -6,9 +6,8 @@ from urllib.parse import unquote
 
 from alsriaz.errors import RequestError
 from alsriaz.platform.setting import shown
-from alsriaz.serving.decoding import decode
-from alsriaz.serving.media import JSON
 from alsriaz.serving.multi_model.entry import Entry
+from alsriaz.serving.wire import JSON, decode
 
 _EXPECTED = 'expected {"model_name": "...", "url": "/opt/ml/models/..."}'
 
