@@ -5,21 +5,15 @@ long as the answer does. All else is Flask's, the errors that it alone can meet 
 """
 
 import contextlib
+import functools
 import io
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
 from typing import IO, Any
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import (
-    ClientDisconnected,
-    HTTPException,
-    MethodNotAllowed,
-    NotFound,
-    RequestEntityTooLarge,
-)
+from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.routing import BaseConverter
 from werkzeug.wsgi import ClosingIterator, get_content_length, get_input_stream
 
@@ -51,8 +45,6 @@ from alsriaz.serving.wire import (
 MOST_MB_AT_ONCE = 100
 """The platform's limit on a transform job's concurrent requests x megabytes of each."""
 
-INVOCATIONS = "/invocations"
-
 _log = logging.getLogger("alsriaz")
 
 _SENT_WHOLE = 1 << 20  # bytes; an answer that is longer is sent while it is worked out
@@ -65,26 +57,16 @@ Lease = tuple[Recommender, Callable[[], None]]
 
 
 def create_app(recommender: Recommender, settings: Settings, metrics: Metrics | None = None) -> Flask:
-    """Return the application that answers from `recommender`; nothing is loaded on the first request.
-
-    Args:
-        recommender: of the model.
-        settings: of the server.
-        metrics: what it counts in; counts of its own without.
-    """
+    """Return the application that answers from `recommender`; nothing is loaded on the first request."""
     metrics = metrics or Metrics()
     metrics.tell_model(recommender.model_hash, recommender.n_customers, recommender.n_items)
-    app = base_app(settings, metrics, lambda environ: (recommender, _nothing))
+    app = base_app(settings, metrics, lambda environ: (recommender, lambda: None))
 
     @app.get("/execution-parameters", provide_automatic_options=False)
     def parameters() -> Response:
         return _json_response(execution_parameters(settings))
 
     return app
-
-
-def _nothing() -> None:
-    """Do nothing."""
 
 
 def execution_parameters(settings: Settings) -> dict[str, int | str]:
@@ -106,13 +88,7 @@ def execution_parameters(settings: Settings) -> dict[str, int | str]:
 
 
 def base_app(settings: Settings, metrics: Metrics, lease: Callable[[Environ], Lease]) -> Flask:
-    """Return an application with all but a model: /ping, /metrics, errors, the access log, what all answers have.
-
-    Args:
-        settings: of the server.
-        metrics: what it counts in.
-        lease: gives what POST /invocations is answered by; it may raise any error that a request can meet.
-    """
+    """Return an application with all but a model: `lease` gives what POST /invocations is answered by, or raises."""
     app = Flask("alsriaz", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
 
@@ -139,35 +115,26 @@ def base_app(settings: Settings, metrics: Metrics, lease: Callable[[Environ], Le
         start_response("200 OK", headers)
         return pieces
 
-    @app.post(INVOCATIONS, provide_automatic_options=False)
+    @app.post("/invocations", provide_automatic_options=False)
     def path() -> Application:
         return invocations  # known to Flask for the sake of other methods; the right one doesn't get here
 
     def straight(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ.get("PATH_INFO") == INVOCATIONS and environ["REQUEST_METHOD"] == "POST":
+        if environ.get("PATH_INFO") == "/invocations" and environ["REQUEST_METHOD"] == "POST":
             return invocations(environ, start_response)
         return flask(environ, start_response)
 
     flask = app.wsgi_app
-    app.wsgi_app = watched(straight, _RouteOf(app), metrics)  # type: ignore[method-assign,assignment]
+    app.wsgi_app = watched(straight, _route_of(app), metrics)  # type: ignore[method-assign,assignment]
     return app
 
 
-class _RouteOf:
-    """Gives the pattern of a path, whatever the method; None where nothing is at that path."""
+def _route_of(app: Flask) -> Callable[[str], str | None]:
+    """Return what gives the pattern of a path, whatever the method; None where nothing is at that path."""
 
-    def __init__(self, app: Flask) -> None:
-        """Look at the routes that `app` has when it is asked: they are added later."""
-        self._app = app
-
-    @cached_property
-    def _plain(self) -> frozenset[str]:
-        return frozenset(rule.rule for rule in self._app.url_map.iter_rules() if not rule.arguments)
-
-    def __call__(self, path: str) -> str | None:
-        if path in self._plain:
-            return path
-        adapter = self._app.url_map.bind("localhost")
+    @functools.lru_cache(maxsize=64)  # one model has four paths, and nginx lets none through that is longer than 8 KB
+    def route_of(path: str) -> str | None:
+        adapter = app.url_map.bind("localhost")
         try:
             return adapter.match(path, method="GET", return_rule=True)[0].rule
         except MethodNotAllowed as error:
@@ -175,6 +142,8 @@ class _RouteOf:
             return adapter.match(path, method=method, return_rule=True)[0].rule
         except HTTPException:
             return None
+
+    return route_of
 
 
 # ---- Multi-model mode -----------------------------------------------------------------------------------------------
@@ -257,12 +226,8 @@ def respond(
 ) -> tuple[str, list[bytes] | ClosingIterator]:
     """Return the media type and the body of the answer to a request that asks questions.
 
-    The body is one piece where it is short, and the lease has ended then; else it is worked out as it is sent, and
-    the lease ends when it is closed.
-
-    Raises:
-        CallerError: the request as a whole can't be answered; a record's error stands in its place.
-        HTTPException: the body is larger than `most_bytes`.
+    A short answer is one piece, and the lease has ended; a long one is worked out as it is sent, and the lease ends
+    when it is closed. CallerError and HTTPException where the request as a whole can't be answered.
     """
     recommender, release = lease
     with contextlib.ExitStack() as held:

@@ -5,6 +5,7 @@ that answers stay paired with what was asked.
 """
 
 import codecs
+import contextlib
 import csv
 import functools
 import io
@@ -14,7 +15,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import orjson
 
@@ -39,7 +40,7 @@ _NAMES = {
 }
 _KNOWN = f"expected {JSON}, {LINES} or {CSV}"
 
-# A client sends the same headers again and again, and few are its own: 64 of nginx's longest, 8 KB, are half a megabyte.
+# Clients send the same headers again and again; 64 of the longest that nginx lets through, 8 KB, are half a megabyte.
 _looked_up_once = functools.lru_cache(maxsize=64)
 
 
@@ -112,14 +113,7 @@ IN_MEMORY = 1 << 20
 _AT_ONCE = 1 << 18
 
 
-class Stream(Protocol):
-    """Where bytes come from."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes, none at the end."""
-
-
-def receive(stream: Stream) -> IO[bytes]:
+def receive(stream: IO[bytes]) -> IO[bytes]:
     """Return all of `stream` as a file at its start, a long one without a name on disk; the caller closes it.
 
     It is taken whole before anything is answered: nginx sends no more of a body once the answer has begun.
@@ -127,30 +121,17 @@ def receive(stream: Stream) -> IO[bytes]:
     Raises:
         RequestError: `unavailable`, where the folder for temporary files is full or can't be written.
     """
-    begun = bytearray()
-    while len(begun) <= IN_MEMORY:
-        part = stream.read(_AT_ONCE)
-        if not part:
-            return io.BytesIO(begun)
-        begun += part
-    try:
-        return _in_file(bytes(begun), stream)
-    except OSError as error:
-        message = f"The body can't be stored ({os.strerror(error.errno or 0)}): send it in smaller parts."
-        raise RequestError("unavailable", message) from error
-
-
-def _in_file(begun: bytes, stream: Stream) -> IO[bytes]:
-    file = tempfile.TemporaryFile()
-    try:
-        file.write(begun)
-        while part := stream.read(_AT_ONCE):
-            file.write(part)
-        file.seek(0)
-    except BaseException:
-        file.close()
-        raise
-    return file
+    with contextlib.ExitStack() as held:
+        body = held.enter_context(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))
+        try:
+            while part := stream.read(_AT_ONCE):
+                body.write(part)
+            body.seek(0)
+        except OSError as error:
+            message = f"The body can't be stored ({os.strerror(error.errno or 0)}): send it in smaller parts."
+            raise RequestError("unavailable", message) from error
+        held.pop_all()
+    return body
 
 
 # ---- Reading records ------------------------------------------------------------------------------------------------
@@ -181,12 +162,18 @@ def decode(body: IO[bytes], media: str) -> Request:
     Raises:
         RequestError: the body as a whole can't be read.
     """
-    if media == JSON:
-        return _decode_json(_checked_text(body))
     start = _check_text(body)
+    if media == JSON:
+        return _decode_json(_text(body))
     if media == LINES:
-        return Request(_Lines(body, start, _decode_line), batch=True)
-    return Request(_decode_csv(body, start), batch=True)
+        return Request(_Lines(body, start, _decode_line, _decode_line), batch=True)
+    body.seek(start)
+    first = body.readline()
+    if _decode_csv_line(first.decode().removesuffix("\n")) == _HEADER:
+        start += len(first)
+        if not body.read(1):
+            raise RequestError("empty_body", "The body holds only the header, expected a customer id on each line.")
+    return Request(_Lines(body, start, _decode_csv_line, _decode_csv_line), batch=True)
 
 
 def decode_in_place(body: IO[bytes], media: str) -> Request:
@@ -208,82 +195,52 @@ def decode_in_place(body: IO[bytes], media: str) -> Request:
         except RequestError as error:
             if _is_one_line(body, start):
                 return Request([error], batch=False)
-    return Request(_Lines(body, start, _decode_line), batch=False)
+    return Request(_Lines(body, start, _decode_line, _decode_line), batch=False)
 
 
+@dataclass(frozen=True, slots=True)
 class _Lines:
     """The lines of a file from `start` on, each decoded when its turn comes. A newline at the end ends the last one."""
 
-    def __init__(
-        self,
-        body: IO[bytes],
-        start: int,
-        decode_line: Callable[[str], Record | RequestError],
-        decode_first: Callable[[str], Record | RequestError] | None = None,
-    ) -> None:
-        """Decode the first line by `decode_first`, where there is such a one."""
-        self._body = body
-        self._start = start
-        self._decode_line = decode_line
-        self._decode_first = decode_first or decode_line
+    body: IO[bytes]
+    start: int
+    decode_line: Callable[[str], Record | RequestError]
+    decode_first: Callable[[str], Record | RequestError]
 
     def __iter__(self) -> Iterator[Record | RequestError]:
-        self._body.seek(self._start)
-        decode_line = self._decode_first
-        for line in self._body:
+        self.body.seek(self.start)
+        decode_line = self.decode_first
+        for line in self.body:
             try:
                 yield decode_line(line.removesuffix(b"\n").decode())
             except UnicodeDecodeError as error:
                 yield _bad_encoding("line", error.start)
-            decode_line = self._decode_line
-
-
-_PIECE = 1 << 16  # bytes; a body of lines is checked in pieces, so that it takes no more memory than one
-_Utf8 = codecs.getincrementaldecoder("utf-8")
+            decode_line = self.decode_line
 
 
 def _check_text(body: IO[bytes]) -> int:
     """Return where the text begins; raise RequestError where it is not UTF-8, or holds nothing but blanks."""
     start = _after_mark(body)
     at = body.seek(start)
-    blank, decoder = True, _Utf8()
-    while piece := body.read(_PIECE):
-        held = len(decoder.getstate()[0])
+    blank = True
+    for line in body:  # which ends no character: no byte of a longer one is a newline
         try:
-            text = decoder.decode(piece)
+            blank = line.decode().isspace() and blank
         except UnicodeDecodeError as error:
-            raise _bad_encoding("body", at - held + error.start) from None
-        blank = blank and (not text or text.isspace())
-        at += len(piece)
-    if held := len(decoder.getstate()[0]):
-        raise _bad_encoding("body", at - held)
+            raise _bad_encoding("body", at + error.start) from None
+        at += len(line)
     if blank:
-        raise _empty()
+        raise RequestError("empty_body", "The body is empty, expected at least one record.")
     return start
-
-
-def _checked_text(body: IO[bytes]) -> str:
-    """Return a body's text; raise RequestError where it is not UTF-8, or holds nothing but blanks."""
-    try:
-        text = _text(body)
-    except UnicodeDecodeError as error:
-        raise _bad_encoding("body", error.start) from None
-    if not text or text.isspace():
-        raise _empty()
-    return text
 
 
 def _text(body: IO[bytes]) -> str:
     body.seek(0)
-    return body.read().decode().removeprefix("\ufeff")  # not by utf-8-sig, whose errors count from after the mark
+    return body.read().decode("utf-8-sig")
 
 
 def _bad_encoding(what: str, at: int) -> RequestError:
     return RequestError("bad_encoding", f"The {what} is not UTF-8: byte {at} can't be read.")
-
-
-def _empty() -> RequestError:
-    return RequestError("empty_body", "The body is empty, expected at least one record.")
 
 
 def _after_mark(body: IO[bytes]) -> int:
@@ -360,17 +317,6 @@ def _parse_json(text: str) -> Any:
         raise RequestError("bad_json", "This JSON is nested too deeply.") from None
     except ValueError as error:
         raise RequestError("bad_json", f"This is not JSON that can be read: {told_of(error)}") from None
-
-
-def _decode_csv(body: IO[bytes], start: int) -> Iterable[Record | RequestError]:
-    """Return a record for each line, which holds one customer id and nothing else."""
-    body.seek(start)
-    first = body.readline()
-    if _decode_csv_line(first.decode().removesuffix("\n")) != _HEADER:
-        return _Lines(body, start, _decode_csv_line)
-    if not body.read(1):
-        raise RequestError("empty_body", "The body holds only the header, expected a customer id on each line.")
-    return _Lines(body, start + len(first), _decode_csv_line)
 
 
 def _not_a_header(line: str) -> Record | RequestError:
@@ -461,28 +407,20 @@ def _standard_json(value: Any) -> bytes:
 # ---- Errors ---------------------------------------------------------------------------------------------------------
 
 STATUS = {
-    "empty_body": 400,
-    "bad_encoding": 400,
-    "bad_json": 400,
-    "bad_csv": 400,
-    "missing_field": 400,
-    "unknown_field": 400,
-    "bad_value": 400,
-    "bad_rule": 400,
-    "unusable_model": 400,
-    "unknown_customer": 404,
-    "unknown_item": 404,
-    "model_not_loaded": 404,
-    "not_found": 404,
-    "method_not_allowed": 405,
-    "not_acceptable": 406,
-    "model_loaded": 409,
-    "too_large": 413,
-    "unsupported_media_type": 415,
-    "internal": 500,
-    "unavailable": 503,
-    "no_model": 503,
-    "out_of_memory": 507,
+    code: status
+    for status, codes in {
+        400: "empty_body bad_encoding bad_json bad_csv missing_field unknown_field bad_value bad_rule unusable_model",
+        404: "unknown_customer unknown_item model_not_loaded not_found",
+        405: "method_not_allowed",
+        406: "not_acceptable",
+        409: "model_loaded",
+        413: "too_large",
+        415: "unsupported_media_type",
+        500: "internal",
+        503: "unavailable no_model",
+        507: "out_of_memory",
+    }.items()
+    for code in codes.split()
 }
 """Every error code of the application and its status; nginx.conf has those of nginx, docs/http-api.md all."""
 
