@@ -21,26 +21,12 @@ from alsriaz.errors import CallerError, RequestError
 from alsriaz.platform.values import shown
 from alsriaz.questions.recommender import Recommender, label_of
 from alsriaz.questions.tally import OTHER, Record
+from alsriaz.serving import wire
 from alsriaz.serving.metrics import CONTENT_TYPE, Metrics
 from alsriaz.serving.multi_model.models import Models
 from alsriaz.serving.multi_model.wire import entry_body, load_request, model_in_path, page_body
 from alsriaz.serving.settings import Settings
 from alsriaz.serving.watch import Application, Environ, Exchange, exchange_of, watched
-from alsriaz.serving.wire import (
-    CSV,
-    IN_MEMORY,
-    JSON,
-    STATUS,
-    answer_type,
-    decode,
-    decode_in_place,
-    encode,
-    error_body,
-    error_code,
-    json_bytes,
-    receive,
-    request_type,
-)
 
 MOST_MB_AT_ONCE = 100
 """The platform's limit on a transform job's concurrent requests x megabytes of each."""
@@ -207,7 +193,7 @@ def _add_models_routes(app: Flask, models: Models, settings: Settings) -> None:
 
 
 def _json_response(value: Any) -> Response:
-    return Response(json_bytes(value), content_type=JSON)
+    return Response(wire.json_bytes(value), content_type=wire.JSON)
 
 
 def _utf8(header: str) -> str:
@@ -234,9 +220,12 @@ def respond(
         held.callback(release)
         exchange = exchange_of(environ)
         exchange.model = recommender.model_hash
-        _refuse_encodings(environ.get("HTTP_CONTENT_ENCODING"))
-        kind = request_type(environ.get("CONTENT_TYPE"))
-        wanted = answer_type(environ.get("HTTP_ACCEPT"), settings.default_accept or kind)
+        encoding = environ.get("HTTP_CONTENT_ENCODING")
+        if encoding and encoding.strip().lower() != "identity":
+            message = f"Content-Encoding is {shown(encoding)}, expected a body that is not compressed."
+            raise RequestError("unsupported_media_type", message)
+        kind = wire.request_type(environ.get("CONTENT_TYPE"))
+        wanted = wire.answer_type(environ.get("HTTP_ACCEPT"), settings.default_accept or kind)
         body = held.enter_context(_received(environ, most_bytes))
         pieces = _answers(recommender, body, kind, wanted, exchange, in_place=settings.batch_transform)
         begun = bytearray()
@@ -251,8 +240,8 @@ def respond(
 def _received(environ: Environ, most_bytes: int | None) -> IO[bytes]:
     """Return the body of a request; the caller closes it. A short one is read at once, without a stream in between."""
     length = get_content_length(environ)
-    if length is None or length > IN_MEMORY or (most_bytes is not None and length >= most_bytes):
-        return receive(get_input_stream(environ, max_content_length=most_bytes))
+    if length is None or length > wire.IN_MEMORY or (most_bytes is not None and length >= most_bytes):
+        return wire.receive(get_input_stream(environ, max_content_length=most_bytes))
     try:
         return io.BytesIO(environ["wsgi.input"].read(length))
     except (OSError, ValueError):
@@ -266,9 +255,9 @@ def _answers(
 
     A single question's error is the response's, and is raised; with `in_place` none is.
     """
-    asked = decode_in_place(body, kind) if in_place else decode(body, kind)
+    asked = wire.decode_in_place(body, kind) if in_place else wire.decode(body, kind)
     records = asked.records
-    if wanted == CSV:
+    if wanted == wire.CSV:
         records = map(_or_no_csv, records) if in_place else _all_for_csv(records)
     answers = recommender.answers(records, exchange.tally)
     if not asked.batch and not in_place:
@@ -276,13 +265,7 @@ def _answers(
         if isinstance(answer, CallerError):
             raise answer
         answers = iter([(record, answer)])
-    return encode(answers, asked, wanted)
-
-
-def _refuse_encodings(encoding: str | None) -> None:
-    if encoding and encoding.strip().lower() != "identity":
-        message = f"Content-Encoding is {shown(encoding)}, expected a body that is not compressed."
-        raise RequestError("unsupported_media_type", message)
+    return wire.encode(answers, asked, wanted)
 
 
 def _all_for_csv(records: Iterable[Record | RequestError]) -> Iterable[Record | RequestError]:
@@ -297,7 +280,7 @@ def _or_no_csv(record: Record | RequestError) -> Record | RequestError:
     """Return a record that CSV can answer as it is, any other one as an error."""
     if isinstance(record, RequestError) or label_of(record) in ("recommend", OTHER):
         return record
-    return RequestError("not_acceptable", f"CSV can answer task recommend only: accept {JSON}.", "task")
+    return RequestError("not_acceptable", f"CSV can answer task recommend only: accept {wire.JSON}.", "task")
 
 
 def _parcels(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -327,6 +310,6 @@ def _error_response(error: Exception, exchange: Exchange, settings: Settings) ->
         case _:
             _log.exception("unforeseen error while answering %s %s", exchange.method, exchange.route)
             known = RequestError("internal", "The server failed to answer; its log says why.")
-    exchange.error = error_code(known)
-    body = json_bytes(error_body(known))
-    return Response(body, status=STATUS[exchange.error], content_type=JSON, headers=headers)
+    exchange.error = wire.error_code(known)
+    body = wire.json_bytes(wire.error_body(known))
+    return Response(body, status=wire.STATUS[exchange.error], content_type=wire.JSON, headers=headers)

@@ -37,18 +37,15 @@ class Exchange:
     """What is known of one request; filled in while it is answered.
 
     Attributes:
-        method: of HTTP; any text.
         route: the pattern of the path, such as ``/invocations``, never the path itself, which a client can write
             anything into; None where there is no such path.
         path: the path itself, for level debug alone.
         inference_id: the platform's X-Amzn-SageMaker-Inference-Id as the client sent it, or None.
         began: when, by time.perf_counter.
-        status: of the answer; 0 until there is one.
         size: how many bytes of the answer's body were handed to the server.
         whole: False where the answer was cut: its client went away, or we failed.
         error: the code of the error that was the answer, or None.
         model: the short hash of the model that answered, or None.
-        tally: what its records came to.
     """
 
     method: str
@@ -71,12 +68,9 @@ def exchange_of(environ: Environ) -> Exchange:
 
 
 def watched(application: Application, route_of: RouteOf, metrics: Metrics) -> Application:
-    """Return `application`, watched.
+    """Return `application`, watched: it finds its exchange by `exchange_of`, and fills in what it knows of it.
 
-    Args:
-        application: finds its exchange by `exchange_of`, and fills in what it knows of it.
-        route_of: gives the pattern of a path, None for one that is not there.
-        metrics: count what is not asked by probes.
+    `route_of` gives the pattern of a path, None for one that is not there.
     """
 
     def watching(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -133,12 +127,9 @@ def _end(exchange: Exchange, metrics: Metrics) -> None:
 
 
 def access_line(exchange: Exchange, seconds: float, *, detailed: bool = False) -> str:
-    """Return an exchange as ``key=value`` pairs, in a fixed order; what doesn't apply is left out.
+    """Return an exchange that is over as ``key=value`` pairs, in a fixed order; what doesn't apply is left out.
 
-    Args:
-        exchange: over.
-        seconds: how long it took.
-        detailed: with the path as the client wrote it, which may hold anything.
+    Where `detailed`, the path stands there as the client wrote it, escaped.
     """
     tally = exchange.tally
     method = exchange.method if exchange.method in _METHODS else "other"
