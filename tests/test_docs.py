@@ -9,22 +9,18 @@ from pathlib import Path
 
 import pytest
 from alsriaz.rules.rules import EXCLUDE, INCLUDE, parse_rules
+from alsriaz.serving.live_rules.source import REASONS as LIVE_REASONS
 
 import alsriaz
-from alsriaz.model.arrays import ModelArrays
+from alsriaz.model.folder import ModelArrays
 from alsriaz.platform.channels import USED_CHANNELS
 from alsriaz.predictor import create_app
-from alsriaz.questions.question import Limits
-from alsriaz.questions.recommender import Recommender
-from alsriaz.questions.shop import Shop
+from alsriaz.questions.recommender import TASKS, Limits, Recommender
 from alsriaz.questions.tally import Tally
-from alsriaz.questions.tasks import TASKS
 from alsriaz.rules.binding import UNKNOWN
 from alsriaz.serving import metrics
-from alsriaz.serving.access_log import access_line
-from alsriaz.serving.exchange import Exchange
-from alsriaz.serving.live_rules.sources import REASONS as LIVE_REASONS
 from alsriaz.serving.settings import ROWS, read_settings
+from alsriaz.serving.watch import Exchange, access_line
 from alsriaz.serving.wire import STATUS
 from alsriaz.tables.refusals import REASONS
 from alsriaz.training.main import CALLER, DEFECT, DONE
@@ -70,7 +66,7 @@ def test_every_metric_and_its_labels_stand_in_the_docs() -> None:
 
 def test_every_key_of_the_access_log_stands_in_the_docs() -> None:
     tally = Tally({"recommend": 1}, {"recommend": 1}, 1, "v")
-    line = access_line(Exchange("GET", "/", "/", "i", error="e", model="m", tally=tally), detailed=True)
+    line = access_line(Exchange("GET", "/", "/", "i", error="e", model="m", tally=tally), 0.0, detailed=True)
     table = HTTP_API.split("## Access log")[1].split("## Metrics")[0]
     documented = [
         key for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)
@@ -84,7 +80,7 @@ def test_every_reason_why_live_rules_are_not_taken_stands_in_the_docs() -> None:
 
 
 def test_every_route_stands_in_the_docs() -> None:
-    app = create_app(Recommender(Shop(shop().in_memory(), Limits())), read_settings({}))
+    app = create_app(Recommender(shop().in_memory(), Limits()), read_settings({}))
     routes = {f"{method} {rule.rule}" for rule in app.url_map.iter_rules() for method in rule.methods or ()}
     documented = set(re.findall(r"^\| `([A-Z]+ /[\w-]+)` \|", HTTP_API.split("## Types")[0], re.MULTILINE))
     assert documented == {route for route in routes if not route.startswith("HEAD")}

@@ -1,6 +1,6 @@
 """One question: a record, read once against a table of fields. Nothing downstream sees a dict."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -19,11 +19,6 @@ from alsriaz.platform.limits import (
 from alsriaz.platform.values import an_id, shown
 from alsriaz.rules.rows import NO_RULES, SECTIONS, Rules
 from alsriaz.scoring.history import Entry, read_history
-
-Record = Mapping[str, Any]
-"""A question as JSON has it."""
-Answer = Mapping[str, Any]
-"""An answer as JSON has it."""
 
 
 class Limits(NamedTuple):

@@ -5,8 +5,9 @@ from typing import Any
 
 from alsriaz.errors import BadValue
 from alsriaz.platform.limits import MOST_OFFSET
-from alsriaz.questions.question import Answer, Question
+from alsriaz.questions.question import Question
 from alsriaz.questions.shop import Listing, Shop
+from alsriaz.questions.tally import Answer
 from alsriaz.rules.binding import Notice, notices
 from alsriaz.rules.lists import Ask, Page
 from alsriaz.scoring.history import NOBODY, Buyer, find_buyer

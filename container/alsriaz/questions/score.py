@@ -8,9 +8,10 @@ import numpy as np
 from alsriaz.errors import BadValue, RequestError
 from alsriaz.model.arrays import Positions, Scores
 from alsriaz.platform.values import shown
-from alsriaz.questions.question import Answer, Question
+from alsriaz.questions.question import Question
 from alsriaz.questions.recommend import history_notices, read_buyer, with_warnings
 from alsriaz.questions.shop import Listing, Prepared, Shop
+from alsriaz.questions.tally import Answer
 from alsriaz.rules.binding import Bound, Notice, notices
 from alsriaz.rules.lists import Ask, Page, shortest
 from alsriaz.rules.rows import Rules

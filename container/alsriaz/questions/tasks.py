@@ -24,13 +24,12 @@ from alsriaz.questions.question import (
     K,
     Limits,
     Question,
-    Record,
 )
 from alsriaz.questions.recommend import popular, recommend
 from alsriaz.questions.score import explain, score
 from alsriaz.questions.shop import Prepared, Shop
 from alsriaz.questions.similar import audience, similar
-from alsriaz.questions.tally import OTHER
+from alsriaz.questions.tally import OTHER, Record
 from alsriaz.rules.rows import BY_PATH, SECTIONS, Reading, named_rules, read_rules
 
 
