@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alsriaz.errors import BadValue, CallerError, DataError, RequestError, RuleError
+from alsriaz.errors import BadValue, CallerError, DataError, RequestError
 from alsriaz.serving.wire import (
     CSV,
     JSON,
@@ -344,7 +344,7 @@ def test_a_number_that_is_not_finite_is_a_defect_not_null(value: float) -> None:
 
 CODES = [
     # error, code, why
-    (RuleError("include.new", "x"), "bad_rule", "what is wrong within a rule is a bad rule"),
+    (BadValue("include.new", "x"), "bad_rule", "what is wrong within a rule is a bad rule"),
     (BadValue("exclude.some", "x", "unknown_field"), "bad_rule", "whatever it is"),
     (BadValue("boost[2].by", "x"), "bad_rule", "or in a list of them"),
     (BadValue("at_most", "x"), "bad_rule", "or the rule itself"),

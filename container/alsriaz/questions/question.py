@@ -57,6 +57,24 @@ class Question:
     rules: Rules = NO_RULES
     named_rules: Sequence[str] = ()
 
+    def need_buyer(self) -> None:
+        """Raise BadValue where there is neither customer nor history."""
+        if self.customer is None and self.history is None:
+            message = "The record has neither customer nor history, expected at least one of them."
+            raise BadValue("customer", message, "missing_field")
+
+    def need_items(self) -> None:
+        """Raise BadValue where there are no items to score."""
+        if self.items is None:
+            message = "The record has no items, expected a list of what to score."
+            raise BadValue("items", message, "missing_field")
+
+    def need_item(self) -> None:
+        """Raise BadValue where there is no item to explain."""
+        if self.item is None:
+            message = "The record has no item, expected the one whose score to explain."
+            raise BadValue("item", message, "missing_field")
+
     def asked_items(self) -> list[str]:
         """Return the ids in the field `item` or `items`, each once; BadValue unless there is one of these fields."""
         if self.items is not None:
