@@ -11,13 +11,13 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:1] = [str(ROOT / "container"), str(ROOT)]
 
-from alsriaz.errors import RequestError  # noqa: E402
+from alsriaz.errors import CallerError  # noqa: E402
 from alsriaz.model.folder import open_model  # noqa: E402
 from alsriaz.platform.freed_memory import give_memory_back  # noqa: E402
-from alsriaz.questions.question import Limits, Record  # noqa: E402
+from alsriaz.questions.question import Limits  # noqa: E402
 from alsriaz.questions.recommender import Recommender  # noqa: E402
 from alsriaz.questions.shop import Shop  # noqa: E402
-from alsriaz.questions.tally import Tally  # noqa: E402
+from alsriaz.questions.tally import Record, Tally  # noqa: E402
 
 
 def used(folder: Path) -> tuple[Recommender, int]:
@@ -26,7 +26,7 @@ def used(folder: Path) -> tuple[Recommender, int]:
     recommender = Recommender(Shop(model, Limits()))
     customer = {"customer": model.customer_ids.id_at(0)}
     item = {"item": model.item_ids.id_at(0)}
-    asked: list[Record | RequestError] = [customer, customer | {"exclude": {"purchased": True}}, {"task": "popular"}]
+    asked: list[Record | CallerError] = [customer, customer | {"exclude": {"purchased": True}}, {"task": "popular"}]
     asked += [{"task": "similar"} | item, {"task": "audience"} | item]
     name = next((column.name for column in model.attributes.columns if column.values.kind == "number"), None)
     asked += [{"task": "popular", "exclude": {"where": {name: {"below": bound}}}} for bound in range(70) if name]

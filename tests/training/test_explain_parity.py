@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from alsriaz.rules.rules import NO_RULES
 
 from alsriaz.model.folder import Model
 from alsriaz.model.manifest import Manifest
@@ -49,7 +48,7 @@ def fitted(engine: Engine, **settings: object) -> Model:
     pairs = pair_up(bought, WINDOW, spec.half_life_days)
     factors, _ = fit(engine, pairs, spec, lambda text: None)
     arrays = model_arrays(pairs, bought, factors)
-    return Model(arrays, Manifest({}, "0123456789ab"), spec, WINDOW.last, NO_RULES)
+    return Model(arrays, Manifest({}, "0123456789ab"), spec, WINDOW.last)
 
 
 SPECS = [
@@ -75,7 +74,7 @@ def test_contributions_sum_to_the_score(engine: Engine, settings: dict[str, obje
     assert np.abs(np.array([answer["score"] for answer in answers]) - scores).max() < 1e-5  # type: ignore[index]
     assert np.abs(scores).max() > 0.1, "there is something to explain"
     for answer, customer in zip(answers, left, strict=True):
-        bought = {ITEMS[item] for item in model.purchased(int(customer))}
+        bought = {ITEMS[item] for item in model.bought_by(int(customer))}
         assert {part["item"] for part in answer["contributions"]} == bought  # type: ignore[index]
 
 

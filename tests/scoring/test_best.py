@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alsriaz.scoring.ranking import best
-from alsriaz.scoring.scorers import FixedScorer, ItemFactors
+from tests.scorers import best, by_factors, given_scores
 
 EXAMPLES = [
     # scores                 k  expected    why
@@ -21,7 +20,7 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("scores", "k", "expected", "why"), EXAMPLES, ids=[why for *_, why in EXAMPLES])
 def test_the_best_of_given_scores(scores: list[float], k: int, expected: list[int], why: str) -> None:
-    (ranked,) = best(FixedScorer(np.array(scores, dtype=np.float32)), k)
+    (ranked,) = best(given_scores(scores), k)
     assert ranked.positions.tolist() == expected
     assert ranked.scores.tolist() == [scores[position] for position in expected]
 
@@ -48,7 +47,7 @@ def test_the_best_items_are_those_of_a_full_sort(
     customers = rng.integers(-2, 3, (rows, rank)).astype(np.float32)
     among = np.flatnonzero(rng.random(n_items) < 0.5) if limited else None
     barred = [rng.permutation(n_items)[: rng.integers(0, n_items + 1)] for _ in range(rows)]
-    for row, ranked in enumerate(best(ItemFactors(items).scorer(customers), k, among=among, row_barred=barred)):
+    for row, ranked in enumerate(best(by_factors(items, customers), k, among=among, row_barred=barred)):
         scores = naive(customers[row], items)
         allowed = set(range(n_items) if among is None else among.tolist()) - set(barred[row].tolist())
         expected = sorted(allowed, key=lambda position: (-scores[position], position))[:k]
@@ -63,13 +62,12 @@ def test_an_answer_does_not_depend_on_the_block_it_was_computed_in(rank: int, se
     items = rng.normal(size=(300, rank)).astype(np.float32)
     items[150:] = items[:150]  # bit-identical twins: a real catalogue has them
     customers = rng.normal(size=(5, rank)).astype(np.float32)
-    factors = ItemFactors(items)
-    together = best(factors.scorer(customers), 20)
+    together = best(by_factors(items, customers), 20)
     for row, ranked in enumerate(together):
-        (alone,) = best(factors.scorer(customers[row : row + 1]), 20)
+        (alone,) = best(by_factors(items, customers[row : row + 1]), 20)
         assert alone.positions.tolist() == ranked.positions.tolist()
         assert alone.scores.tobytes() == ranked.scores.tobytes()
-        (few,) = best(factors.scorer(customers[row : row + 1]), 20, among=np.sort(ranked.positions))
+        (few,) = best(by_factors(items, customers[row : row + 1]), 20, among=np.sort(ranked.positions))
         assert few.scores.tobytes() == ranked.scores.tobytes()
 
 
@@ -83,7 +81,7 @@ def wrong_lists(seeds: range) -> int:
             items[:, last] = -items[:, first]
             customer = np.ones((1, 8), dtype=np.float32)
             customer[0, [first, last]] = 1e6
-            (ranked,) = best(ItemFactors(items).scorer(customer), 10)
+            (ranked,) = best(by_factors(items, customer), 10)
             scores = np.array(naive(customer[0], items))
             wrong += ranked.positions.tolist() != np.lexsort((np.arange(200), -scores))[:10].tolist()
     return wrong
@@ -91,15 +89,15 @@ def wrong_lists(seeds: range) -> int:
 
 def test_candidates_are_enough_where_float32_products_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert wrong_lists(range(40)) == 0
-    monkeypatch.setattr("alsriaz.scoring.scorers.ROUNDOFF", 0.0)
+    monkeypatch.setattr("alsriaz.scoring.factors.ROUNDOFF", 0.0)
     assert wrong_lists(range(40)) > 0, "without the bound this test would tell"
 
 
 def test_long_ties_go_to_the_first_positions() -> None:
     zero = np.zeros((1, 2), dtype=np.float32)
-    (ranked,) = best(ItemFactors(np.ones((5_000, 2), np.float32)).scorer(zero), 3, barred=np.array([1]))
+    (ranked,) = best(by_factors(np.ones((5_000, 2), np.float32), zero), 3, barred=np.array([1]))
     assert ranked.positions.tolist() == [0, 2, 3]
     popularity = np.zeros(5_000, dtype=np.float32)
     popularity[4_000] = 2
-    (ranked,) = best(FixedScorer(popularity), 3)
+    (ranked,) = best(given_scores(popularity), 3)
     assert ranked.positions.tolist() == [4_000, 0, 1]

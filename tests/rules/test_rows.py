@@ -2,21 +2,21 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from alsriaz.rules.rules import (
-    Guest,
-    Lift,
-    Rules,
-    named_rules,
-    parse_rules,
-    parse_standing_rules,
-    popular_count,
-    rules_as_json,
-)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from alsriaz.errors import BadValue
 from alsriaz.model.conditions import Condition
+from alsriaz.rules.rows import (
+    BoostEntry,
+    Guest,
+    Reading,
+    Rules,
+    named_rules,
+    popular_count,
+    read_rules,
+    read_rules_file,
+)
 
 REFUSED = [
     ({"include": []}, "include", "include is [], expected an object with items, new, only, where", "no object"),
@@ -75,7 +75,7 @@ REFUSED = [
 @pytest.mark.parametrize(("given", "field", "words", "why"), REFUSED, ids=[why for *_, why in REFUSED])
 def test_malformed_rules_name_the_field(given: dict[str, Any], field: str, words: str, why: str) -> None:
     with pytest.raises(BadValue) as caught:
-        parse_rules(given, most_ids=3)
+        read_rules(given, Reading(most_ids=3))
     assert caught.value.field == field
     assert words in str(caught.value)
 
@@ -88,28 +88,30 @@ def test_rules_are_read() -> None:
         "at_most": {"department": 2, "brand": None},
         "customer": "not looked at",
     }
-    assert parse_rules(given) == Rules(
-        include_items=("b", "7"),
-        new=2,
-        only=frozenset(),
-        placement="first",
-        exclude_items=frozenset({"c"}),
-        purchased=True,
-        popular=Fraction(1, 10),
-        exclude_where=(Condition("price", below=5.0),),
-        boost=(Lift(2.0, items=("d",)), Lift(0.5, where=(Condition("brand", ("x",)),))),
-        at_most=(("department", 2),),
+    assert read_rules(given) == Rules(
+        {
+            "include.items": ("b", "7"),
+            "include.new": 2,
+            "include.only": frozenset(),
+            "include.placement": "first",
+            "exclude.items": frozenset({"c"}),
+            "exclude.purchased": True,
+            "exclude.popular": Fraction(1, 10),
+            "exclude.where": (Condition("price", below=5.0),),
+            "boost": (BoostEntry(2.0, items=("d",)), BoostEntry(0.5, where=(Condition("brand", ("x",)),))),
+            "at_most": {"department": 2},
+        }
     )
 
 
 def test_standing_rules_may_give_customers_baskets() -> None:
     given = {"include": {"customers": ["b", {"customer": "a", "history": ["x"]}], "only_customers": ["c"]}}
-    rules = parse_standing_rules(given)
-    assert rules.include_customers == (Guest("b"), Guest("a", ["x"]))
-    assert rules.only_customers == frozenset({"c"})
+    rules = read_rules_file(given)
+    assert rules.get("include.customers") == (Guest("b"), Guest("a", ["x"]))
+    assert rules.get("include.only_customers") == frozenset({"c"})
     twice = {"include": {"customers": ["a", {"customer": "a", "history": ["x"]}]}}
     with pytest.raises(BadValue, match="'a', who stands there before with another history"):
-        parse_standing_rules(twice)
+        read_rules_file(twice)
 
 
 def test_which_rules_a_request_asks_for() -> None:
@@ -119,12 +121,12 @@ def test_which_rules_a_request_asks_for() -> None:
 
 @pytest.mark.parametrize("absent", [{}, {"include": None, "exclude": {}}, {"include": {"only": None, "new": None}}])
 def test_what_is_absent_or_null_says_nothing(absent: dict[str, Any]) -> None:
-    assert parse_rules(absent) == Rules()
+    assert read_rules(absent) == Rules()
 
 
 def test_standing_rules_have_no_other_fields() -> None:
     with pytest.raises(BadValue, match="'exlude' is no field of the rules, did you mean 'exclude'?"):
-        parse_standing_rules({"exlude": {}})
+        read_rules_file({"exlude": {}})
 
 
 COUNTS = [
@@ -141,7 +143,8 @@ COUNTS = [
 
 @pytest.mark.parametrize(("popular", "n_items", "count", "why"), COUNTS, ids=[why for *_, why in COUNTS])
 def test_how_many_popular_items_a_rule_names(popular: float | None, n_items: int, count: int, why: str) -> None:
-    assert popular_count(parse_rules({"exclude": {"popular": popular}}).popular, n_items) == count
+    rules = read_rules({"exclude": {"popular": popular}})
+    assert popular_count(rules.get("exclude.popular", Fraction(0)), n_items) == count
 
 
 ids = st.lists(st.sampled_from("abcdef"), max_size=4)
@@ -171,5 +174,5 @@ ids = st.lists(st.sampled_from("abcdef"), max_size=4)
 )
 def test_rules_written_to_the_model_are_read_back_the_same(include: dict[str, Any], exclude: dict[str, Any]) -> None:
     more = {"boost": {"items": ["a"], "by": 1.25}, "at_most": {"brand": 2}}
-    rules = parse_standing_rules({"include": include, "exclude": exclude} | (more if include else {}))
-    assert parse_standing_rules(rules_as_json(rules)) == rules
+    rules = read_rules_file({"include": include, "exclude": exclude} | (more if include else {}))
+    assert read_rules_file(rules.as_json()) == rules

@@ -2,16 +2,22 @@
 
 import math
 import statistics
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from alsriaz.rules.binding import BoundLift
-from alsriaz.rules.lifting import lifted
-from alsriaz.scoring.ranking import Wanted, best
-from alsriaz.scoring.scorers import FactorScorer, FixedScorer, ItemFactors
+from alsriaz.model.attributes import Attributes
+from alsriaz.model.ids import NO_IDS
+from alsriaz.rules.binding import Bound, bind
+from alsriaz.rules.lists import Ask, _boosted
+from alsriaz.rules.rows import Lift
+from alsriaz.rules.side import Side
+from alsriaz.scoring.factors import DotTerm, RankedFactors
+from alsriaz.scoring.scorer import Scorer
+from tests.scorers import best, by_factors, given_scores
 
 N_ITEMS, RANK = 400, 6
 
@@ -35,40 +41,57 @@ LEFT_OUT = [
 ]
 
 
-def scorer_of(shift: float = 0.0) -> FactorScorer:
+Array = npt.NDArray[np.float32]
+
+
+def sides(shift: float = 0.0) -> tuple[Array, Array]:
+    """Return the factors of items and of two customers."""
     rng = np.random.default_rng(11)
     items = (rng.normal(size=(N_ITEMS, RANK)) + shift).astype(np.float32)
-    return ItemFactors(items).scorer(rng.normal(size=(2, RANK)).astype(np.float32))
+    return items, rng.normal(size=(2, RANK)).astype(np.float32)
 
 
 @pytest.mark.parametrize(("left_out", "why"), LEFT_OUT, ids=[why for _, why in LEFT_OUT])
-def test_both_ways_to_the_deviation_agree(left_out: int, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    scorer = scorer_of()
+def test_both_ways_to_the_deviation_agree(left_out: int, why: str) -> None:
+    factors, customers = sides()
+    scorer = by_factors(factors, customers)
     candidates = np.ones(N_ITEMS, dtype=np.bool_)
     candidates[np.random.default_rng(left_out).permutation(N_ITEMS)[:left_out]] = False
-    factors, customer = scorer._items.factors, scorer._customers[1]
-    expected = deviation(factors[candidates], customer)
-    assert scorer.spread(1, candidates) == float(np.float32(expected))
-    monkeypatch.setattr("alsriaz.scoring.scorers._float32", float)  # rounding hides how exact it is
-    assert scorer.spread(1, candidates) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    expected = deviation(factors[candidates], customers[1])
+    assert scorer.deviation(1, candidates) == float(np.float32(expected))
+    term = DotTerm(RankedFactors(factors), customers)  # which is not rounded: that would hide how exact it is
+    assert term.deviation(1, candidates) == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 def test_scores_that_hardly_differ_are_measured_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    scorer, everything = scorer_of(shift=1e5), np.ones(N_ITEMS, dtype=np.bool_)
-    expected = deviation(scorer._items.factors, scorer._customers[0])
-    assert scorer.spread(0, everything) == pytest.approx(expected, rel=1e-7)
-    monkeypatch.setattr("alsriaz.scoring.scorers._SURE_SHARE", 0.0)
-    assert scorer.spread(0, everything) != pytest.approx(expected, rel=1e-7), "from the sums this test would tell"
+    factors, customers = sides(shift=1e5)
+    scorer, everything = by_factors(factors, customers), np.ones(N_ITEMS, dtype=np.bool_)
+    expected = deviation(factors, customers[0])
+    assert scorer.deviation(0, everything) == pytest.approx(expected, rel=1e-7)
+    monkeypatch.setattr("alsriaz.scoring.factors._SURE_SHARE", 0.0)
+    assert scorer.deviation(0, everything) != pytest.approx(expected, rel=1e-7), "from the sums this test would tell"
 
 
-def lift(by: float, *positions: int) -> BoundLift:
+def lift(by: float, *positions: int) -> Lift:
     mask = np.zeros(4, dtype=np.bool_)
     mask[list(positions)] = True
-    return BoundLift(mask, by)
+    return Lift(mask, by)
+
+
+SIDE = Side("item", NO_IDS, NO_IDS, np.zeros(4, np.bool_), np.empty(0, np.int32), Attributes.empty(4))
+
+
+def ask(lifts: list[Lift], barred: list[int] | None = None) -> Ask:
+    rules: Bound = bind([], SIDE)
+    return Ask(4, replace(rules, lifts=tuple(lifts), barred=(np.array(barred or [], dtype=np.int64),)))
+
+
+def lifted(scorer: Scorer, *asks: Ask) -> Scorer:
+    return _boosted(scorer, asks)
 
 
 # Scores 1, 2, 3, 6: of the first three the deviation is 0.8165, of all four 1.8708.
-EXAMPLES: list[tuple[list[BoundLift], list[int], list[float], str]] = [
+EXAMPLES: list[tuple[list[Lift], list[int], list[float], str]] = [
     ([], [], [1, 2, 3, 6], "no boost, nothing changes"),
     ([lift(2.0, 0)], [], [2.8708287, 2, 3, 6], "one deviation is added"),
     ([lift(1.5, 0)], [3], [1.4082483, 2, 3, 6], "of what may fill the list, not of all"),
@@ -79,19 +102,17 @@ EXAMPLES: list[tuple[list[BoundLift], list[int], list[float], str]] = [
 
 
 @pytest.mark.parametrize(("lifts", "barred", "scores", "why"), EXAMPLES, ids=[why for *_, why in EXAMPLES])
-def test_what_a_boost_adds(lifts: list[BoundLift], barred: list[int], scores: list[float], why: str) -> None:
-    scorer = FixedScorer(np.array([1, 2, 3, 6], dtype=np.float32))
-    raised = lifted(scorer, [(lifts, Wanted(4, barred=(np.array(barred, dtype=np.int64),)))])
+def test_what_a_boost_adds(lifts: list[Lift], barred: list[int], scores: list[float], why: str) -> None:
+    raised = lifted(given_scores([1, 2, 3, 6]), ask(lifts, barred))
     assert raised.exact(np.zeros(4, dtype=np.int64), np.arange(4)) == pytest.approx(scores, rel=1e-6)
 
 
 def test_each_row_has_its_own_boosts() -> None:
-    scorer = FixedScorer(np.array([1, 2, 3, 6], dtype=np.float32), n_rows=3)
-    raised = lifted(scorer, [([lift(9.0, 0)], Wanted(4)), ([], Wanted(4)), ([lift(9.0, 1)], Wanted(4))])
+    raised = lifted(given_scores([1, 2, 3, 6], n_rows=3), ask([lift(9.0, 0)]), ask([]), ask([lift(9.0, 1)]))
     assert [row.positions.tolist()[0] for row in best(raised, 1)] == [0, 3, 1]
     assert [row.positions.tolist()[0] for row in best(raised.take([2, 0]), 1)] == [1, 0]
 
 
 def test_rows_without_boosts_are_scored_as_they_are() -> None:
-    scorer = scorer_of()
-    assert lifted(scorer, [([], Wanted(4)), ([], Wanted(4))]) is scorer
+    scorer = by_factors(*sides())
+    assert lifted(scorer, ask([]), ask([])) is scorer

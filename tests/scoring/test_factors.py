@@ -5,8 +5,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from alsriaz.scoring.ranking import best
-from alsriaz.scoring.scorers import CosineScorer, ItemFactors, Scorer
+from alsriaz.scoring.factors import RankedFactors
+from alsriaz.scoring.scorer import Scorer
+from tests.scorers import best, by_factors, exact
+from tests.scorers import by_cosine as scorer_by_cosine
 
 Rows = npt.NDArray[np.floating]
 
@@ -17,13 +19,8 @@ def cosine(one: Rows, other: Rows) -> float:
     return product / length if length else 0.0
 
 
-def by_cosine(items: npt.NDArray[np.float32], direction: list[float]) -> CosineScorer:
-    return ItemFactors(items).cosines(np.array([direction]))
-
-
-def exact(scorer: Scorer) -> npt.NDArray[np.float32]:
-    """Return the exact scores of one row."""
-    return scorer.exact(np.zeros(scorer.n_items, dtype=np.int64), np.arange(scorer.n_items))
+def by_cosine(items: npt.NDArray[np.float32], direction: list[float]) -> Scorer:
+    return scorer_by_cosine(items, np.array([direction]))
 
 
 SCALES = [1e-45, 1e-42, 1e-38, 1e-30, 1e-15, 1.0, 1e15]
@@ -62,12 +59,12 @@ def wrong_lists(seeds: range) -> int:
 
 def test_candidates_are_enough_where_float32_products_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert wrong_lists(range(40)) == 0
-    monkeypatch.setattr("alsriaz.scoring.scorers.ROUNDOFF", 0.0)
+    monkeypatch.setattr("alsriaz.scoring.factors.ROUNDOFF", 0.0)
     assert wrong_lists(range(40)) > 0, "without the bound this test would tell"
 
 
 def test_the_direction_of_several_items_is_the_mean_of_their_unit_factors() -> None:
-    items = ItemFactors(np.array([[3, 4], [0, 2], [0, 0]], dtype=np.float32))
+    items = RankedFactors(np.array([[3, 4], [0, 2], [0, 0]], dtype=np.float32))
     assert items.direction(np.array([0, 1])) == pytest.approx([0.3, 0.9])
     assert items.direction(np.array([2])).tolist() == [0, 0]
 
@@ -80,4 +77,4 @@ def test_the_deviation_leaves_out_an_item_that_outweighs_all_others(scale: float
     customer = rng.normal(size=(1, 4)).astype(np.float32)
     kept = np.arange(100) != 17
     expected = statistics.pstdev(math.fsum(map(float, row * customer[0].astype(np.float64))) for row in factors[kept])
-    assert ItemFactors(factors).scorer(customer).spread(0, kept) == pytest.approx(expected, rel=1e-6)
+    assert by_factors(factors, customer).deviation(0, kept) == pytest.approx(expected, rel=1e-6)
