@@ -22,9 +22,8 @@ import numpy as np
 
 from alsriaz.questions.recommender import Recommender
 from alsriaz.questions.shop import Shop
-from alsriaz.serving.decoding import decode
-from alsriaz.serving.media import JSON
-from alsriaz.serving.wire import encode
+from alsriaz.serving.settings import JSON
+from alsriaz.serving.wire import decode, encode
 from benchmarks.many_rules import CUSTOMERS, random_model
 
 K, TOGETHER = 10, 1_000

@@ -21,7 +21,7 @@ from alsriaz.rules.rules import NO_RULES
 from alsriaz.model.folder import Model
 from alsriaz.model.manifest import Manifest
 from alsriaz.platform.spec import parse_spec
-from alsriaz.tables.reading import read_purchases
+from alsriaz.tables.sales import read_purchases
 from alsriaz.training.engines import FittedFactors
 from alsriaz.training.fitting import model_arrays
 from alsriaz.training.items import item_table

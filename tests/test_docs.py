@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from alsriaz.rules.rules import EXCLUDE, INCLUDE, parse_rules
+from alsriaz.serving.live_rules.source import REASONS as LIVE_REASONS
 
 import alsriaz
-from alsriaz.model.arrays import ModelArrays
+from alsriaz.model.folder import ModelArrays
 from alsriaz.platform.channels import USED_CHANNELS
 from alsriaz.predictor import create_app
 from alsriaz.questions.question import Limits
@@ -21,10 +22,8 @@ from alsriaz.questions.tally import Tally
 from alsriaz.questions.tasks import TASKS
 from alsriaz.rules.binding import UNKNOWN
 from alsriaz.serving import metrics
-from alsriaz.serving.access_log import access_line
-from alsriaz.serving.exchange import Exchange
-from alsriaz.serving.live_rules.sources import REASONS as LIVE_REASONS
 from alsriaz.serving.settings import ROWS, read_settings
+from alsriaz.serving.watch import Exchange, access_line
 from alsriaz.serving.wire import STATUS
 from alsriaz.tables.refusals import REASONS
 from alsriaz.training.main import CALLER, DEFECT, DONE
@@ -70,7 +69,7 @@ def test_every_metric_and_its_labels_stand_in_the_docs() -> None:
 
 def test_every_key_of_the_access_log_stands_in_the_docs() -> None:
     tally = Tally({"recommend": 1}, {"recommend": 1}, 1, "v")
-    line = access_line(Exchange("GET", "/", "/", "i", error="e", model="m", tally=tally), detailed=True)
+    line = access_line(Exchange("GET", "/", "/", "i", error="e", model="m", tally=tally), 0.0, detailed=True)
     table = HTTP_API.split("## Access log")[1].split("## Metrics")[0]
     documented = [
         key for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alsriaz.predictor import create_app
+from alsriaz.predictor import MOST_MB_AT_ONCE, create_app, execution_parameters
 from alsriaz.questions.question import Limits
 from alsriaz.questions.recommender import Recommender
 from alsriaz.questions.shop import Shop
@@ -127,7 +127,7 @@ values = st.recursive(
 )
 names = st.sampled_from(
     [
-        *sorted({"task", *(name for task in TASKS.values() for name in task.fields)}),
+        *sorted({"task", *(field.name for task in TASKS.values() for field in task.fields)}),
         *("new", "only", "where", "placement", "purchased", "popular", "customers", "quantity", "date", "by"),
     ]
 )
@@ -163,3 +163,57 @@ def test_a_long_answer_is_sent_as_it_is_worked_out(client: FlaskClient) -> None:
     response = client.post("/invocations", data=lines, content_type=LINES)
     assert response.content_length is None, "streamed"
     assert response.text.split("\n") == whole.text.split("\n") * 20
+
+
+# Batch transform.
+
+TRANSFORMS: list[tuple[dict[str, str], dict[str, Any], str]] = [
+    # environ, the answer, why
+    ({}, {"MaxConcurrentTransforms": 4, "MaxPayloadInMB": 1}, "two at a time for each of two workers"),
+    ({"ALSRIAZ_THREADS": "1"}, {"MaxConcurrentTransforms": 2, "MaxPayloadInMB": 1}, "one, where it has one thread"),
+    ({"ALSRIAZ_WORKERS": "256"}, {"MaxConcurrentTransforms": 100, "MaxPayloadInMB": 1}, "no more than the platform's"),
+    (
+        {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "6"},
+        {"MaxConcurrentTransforms": 4, "MaxPayloadInMB": 6},
+        "what the job has is given back",
+    ),
+    (
+        {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "6", "ALSRIAZ_MAX_BODY_MB": "2"},
+        {"MaxConcurrentTransforms": 4, "MaxPayloadInMB": 2},
+        "but no body that we would refuse",
+    ),
+    (
+        {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"},
+        {"MaxConcurrentTransforms": 4, "MaxPayloadInMB": 1},
+        "no limit of ours is none to the platform, to which 0 means something else",
+    ),
+    (
+        {
+            "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "50",
+            "SAGEMAKER_BATCH_STRATEGY": "SINGLE_RECORD",
+            "SAGEMAKER_MAX_PAYLOAD_IN_MB": "6",
+        },
+        {"MaxConcurrentTransforms": 50, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 2},
+        "smaller bodies for many at a time",
+    ),
+    (
+        {"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "0"},
+        {"MaxConcurrentTransforms": 4, "MaxPayloadInMB": 1},
+        "0 leaves it to us",
+    ),
+]
+
+
+@pytest.mark.parametrize(("environ", "expected", "why"), TRANSFORMS, ids=[why for *_, why in TRANSFORMS])
+def test_execution_parameters(environ: dict[str, str], expected: dict[str, Any], why: str) -> None:
+    given = {"ALSRIAZ_WORKERS": "2"} | environ
+    assert execution_parameters(read_settings(given)) == {"BatchStrategy": "MULTI_RECORD"} | expected
+
+
+@pytest.mark.parametrize("workers", range(1, 257, 5))
+def test_the_platform_s_limit_is_kept(workers: int) -> None:
+    answer = execution_parameters(read_settings({"ALSRIAZ_WORKERS": str(workers)}))
+    at_once, payload = answer["MaxConcurrentTransforms"], answer["MaxPayloadInMB"]
+    assert isinstance(at_once, int)
+    assert isinstance(payload, int)
+    assert 1 <= at_once * payload <= MOST_MB_AT_ONCE

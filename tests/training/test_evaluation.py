@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from alsriaz.platform.days import Day
-from alsriaz.tables.purchases import Purchases
+from alsriaz.tables.sales import Purchases
 from alsriaz.training.engines import FittedFactors
 from alsriaz.training.evaluation import Evaluation, evaluate
 from alsriaz.training.pairs import Pairs, Window, pair_up

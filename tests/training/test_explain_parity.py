@@ -13,7 +13,7 @@ from alsriaz.platform.spec import parse_spec
 from alsriaz.questions.question import Limits
 from alsriaz.questions.recommender import Recommender
 from alsriaz.questions.shop import Shop
-from alsriaz.tables.purchases import Purchases
+from alsriaz.tables.sales import Purchases
 from alsriaz.training.engines import Engine, open_engine
 from alsriaz.training.fitting import fit, model_arrays
 from alsriaz.training.pairs import Window, pair_up

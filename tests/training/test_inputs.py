@@ -19,7 +19,7 @@ from alsriaz.errors import DataError
 from alsriaz.platform.channels import Channel
 from alsriaz.platform.layout import Layout
 from alsriaz.platform.spec import parse_spec
-from alsriaz.tables.objects import sales_kind
+from alsriaz.tables.sales import SalesKind
 from alsriaz.training.inputs import MOST_JSON, Inputs, copy_table, open_pipe
 from tests.train_process import feeding
 
@@ -107,7 +107,7 @@ def test_megabytes_of_parquet_are_cut_anywhere(tmp_path: Path) -> None:
     for stream in (first + first, padding + b"1PAR1" + bytes(20)):
         source = io.BytesIO(stream)
         with pytest.raises(DataError, match="several Parquet files"):
-            copy_table(source, "training", tmp_path, sales_kind(parse_spec({}), "training_0"), lambda text: None)
+            copy_table(source, "training", tmp_path, SalesKind(parse_spec({}), "training_0"), lambda text: None)
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from alsriaz.errors import DataError
 from alsriaz.platform.days import Day, day_text, today
 from alsriaz.platform.spec import parse_spec
-from alsriaz.tables.purchases import Purchases
+from alsriaz.tables.sales import Purchases
 from alsriaz.training.fitting import first_sale_days
 from alsriaz.training.pairs import Window, check_enough, find_window, pair_up
 

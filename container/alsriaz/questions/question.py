@@ -1,6 +1,6 @@
 """One question: a record, read once against a table of fields. Nothing downstream sees a dict."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -19,11 +19,6 @@ from alsriaz.platform.limits import (
 from alsriaz.platform.values import an_id, shown
 from alsriaz.rules.rows import NO_RULES, SECTIONS, Rules
 from alsriaz.scoring.history import Entry, read_history
-
-Record = Mapping[str, Any]
-"""A question as JSON has it."""
-Answer = Mapping[str, Any]
-"""An answer as JSON has it."""
 
 
 class Limits(NamedTuple):
@@ -61,6 +56,24 @@ class Question:
     show: Sequence[str] | None = None
     rules: Rules = NO_RULES
     named_rules: Sequence[str] = ()
+
+    def need_buyer(self) -> None:
+        """Raise BadValue where there is neither customer nor history."""
+        if self.customer is None and self.history is None:
+            message = "The record has neither customer nor history, expected at least one of them."
+            raise BadValue("customer", message, "missing_field")
+
+    def need_items(self) -> None:
+        """Raise BadValue where there are no items to score."""
+        if self.items is None:
+            message = "The record has no items, expected a list of what to score."
+            raise BadValue("items", message, "missing_field")
+
+    def need_item(self) -> None:
+        """Raise BadValue where there is no item to explain."""
+        if self.item is None:
+            message = "The record has no item, expected the one whose score to explain."
+            raise BadValue("item", message, "missing_field")
 
     def asked_items(self) -> list[str]:
         """Return the ids in the field `item` or `items`, each once; BadValue unless there is one of these fields."""

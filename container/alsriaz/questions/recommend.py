@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from alsriaz.errors import BadValue
 from alsriaz.platform.limits import MOST_OFFSET
-from alsriaz.questions.question import Answer, Question
+from alsriaz.questions.question import Question
 from alsriaz.questions.shop import Listing, Shop
+from alsriaz.questions.tally import Answer
 from alsriaz.rules.binding import Notice, notices
 from alsriaz.rules.lists import Ask, Page
 from alsriaz.scoring.history import NOBODY, Buyer, find_buyer
@@ -34,12 +34,9 @@ def read_buyer(shop: Shop, question: Question) -> Buyer:
     """Return who a question is about.
 
     Raises:
-        BadValue: there is neither customer nor history, or no scores follow from the history.
+        BadValue: no scores follow from the history.
         RequestError: the customer is unknown, and the question asks for an error then.
     """
-    if question.customer is None and question.history is None:
-        message = "The record has neither customer nor history, expected at least one of them."
-        raise BadValue("customer", message, "missing_field")
     buyer = find_buyer(shop.model, question.customer, question.history)
     if question.on_unknown == "error" and buyer.source == "popular":
         raise question.unknown_customer()

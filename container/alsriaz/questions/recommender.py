@@ -4,15 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from alsriaz.errors import BadValue, CallerError, RequestError
-from alsriaz.questions.question import Answer, Question, Record
+from alsriaz.questions.question import Question
 from alsriaz.questions.shop import Listing, Prepared, Shop
-from alsriaz.questions.tally import OTHER, Tally
+from alsriaz.questions.tally import OTHER, Answer, Answered, Record, Tally
 from alsriaz.questions.tasks import TASKS, label_of, read_question
 from alsriaz.rules.lists import Page, make_pages
 from alsriaz.scoring.scorers import Scorers
-
-Answered = tuple[Record | CallerError, Answer | CallerError]
-"""A record, or why it could not be read, with its answer, or with the error that it met."""
 
 _SCORES_AT_ONCE = 1 << 22  # 16 MB of float32, a thread
 _RECORDS_AT_ONCE = 256  # more are no faster: by then all costs of a block are spread thin

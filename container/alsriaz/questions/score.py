@@ -8,9 +8,10 @@ import numpy as np
 from alsriaz.errors import BadValue, RequestError
 from alsriaz.model.arrays import Positions, Scores
 from alsriaz.platform.values import shown
-from alsriaz.questions.question import Answer, Question
+from alsriaz.questions.question import Question
 from alsriaz.questions.recommend import history_notices, read_buyer, with_warnings
 from alsriaz.questions.shop import Listing, Prepared, Shop
+from alsriaz.questions.tally import Answer
 from alsriaz.rules.binding import Bound, Notice, notices
 from alsriaz.rules.lists import Ask, Page, shortest
 from alsriaz.rules.rows import Rules
@@ -21,16 +22,14 @@ from alsriaz.scoring.scorers import Scorers
 def score(shop: Shop, question: Question) -> Prepared:
     """Return the scores of the items that a question names: in their order, or re-ranked under the rules."""
     buyer = read_buyer(shop, question)
-    if question.items is None:
-        message = "The record has no items, expected a list of what to score."
-        raise BadValue("items", message, "missing_field")
+    items = question.items or ()
     first = {"customer": question.customer, "source": buyer.source}
     if question.order == "score":
-        return _by_score(shop, question, buyer, list(dict.fromkeys(question.items)), first)
+        return _by_score(shop, question, buyer, list(dict.fromkeys(items)), first)
     for rule in question.named_rules:
         message = f'{rule} holds for a list that is ranked, and this one keeps its order: ask for "order": "score".'
         raise BadValue(rule, message)
-    return _as_given(shop, question, buyer, question.items, first)
+    return _as_given(shop, question, buyer, items, first)
 
 
 def _as_given(shop: Shop, question: Question, buyer: Buyer, items: Sequence[str], first: Mapping[str, Any]) -> Answer:
@@ -97,13 +96,11 @@ def explain(shop: Shop, question: Question) -> Answer:
     The contributions sum to the score; beyond the first `k` they are summed up as `others`.
     """
     buyer = read_buyer(shop, question)
-    if question.item is None:
-        message = "The record has no item, expected the one whose score to explain."
-        raise BadValue("item", message, "missing_field")
+    item = question.item or ""
     shop.shown(question)
     if buyer.source == "popular":
         raise question.unknown_customer()
-    bought, position = buyer.bought(shop.model), shop.items.ids.position_of(question.item)
+    bought, position = buyer.bought(shop.model), shop.items.ids.position_of(item)
     if not len(bought.items):
         message = f"Customer {shown(question.customer)} has no purchases in the model: there is nothing to explain."
         raise RequestError("unknown_customer", message, "customer")
@@ -116,7 +113,7 @@ def explain(shop: Shop, question: Question) -> Answer:
     numbers = _rounded(parts[named])
     answer: dict[str, Any] = {
         "customer": question.customer,
-        "item": question.item,
+        "item": item,
         "source": buyer.source,
         "score": value,
         "contributions": [

@@ -13,7 +13,8 @@ from alsriaz.errors import BadValue, ModelError
 from alsriaz.model.arrays import Positions
 from alsriaz.model.folder import Model, open_model
 from alsriaz.platform.layout import RULES_NAME
-from alsriaz.questions.question import Answer, Limits, Question
+from alsriaz.questions.question import Limits, Question
+from alsriaz.questions.tally import Answer
 from alsriaz.rules.binding import Bound, Layer, Notice, bind, make_layer
 from alsriaz.rules.lists import Ask, Page
 from alsriaz.rules.rows import Rules, read_rules_file

@@ -1,8 +1,9 @@
 """Tasks `similar` and `audience`: items alike some items, and the customers most likely to buy them."""
 
-from alsriaz.questions.question import Answer, Question
+from alsriaz.questions.question import Question
 from alsriaz.questions.recommend import item_answer, paged, with_warnings
 from alsriaz.questions.shop import Listing, Shop
+from alsriaz.questions.tally import Answer
 from alsriaz.rules.binding import notices
 from alsriaz.rules.lists import Ask, Page
 from alsriaz.scoring.scorers import Scorers

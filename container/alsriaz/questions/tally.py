@@ -1,6 +1,15 @@
-"""What one request came to, in numbers: for the access log and the metrics. It never holds an id."""
+"""What passes between questions and whoever asks them: records, answers, and what a request came to in numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from alsriaz.errors import CallerError
+
+Record = Mapping[str, Any]
+Answer = Mapping[str, Any]
+Answered = tuple[Record | CallerError, Answer | CallerError]
+"""A record, or why it could not be read, with its answer, or with the error that it met."""
 
 OTHER = "other"
 """The task of a record that could not be read, or that names none of ours: what clients write is no label."""
@@ -9,9 +18,9 @@ SEVERAL = "several"
 """The task of a request whose records have more than one."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Tally:
-    """Counts over the records of one request, kept up while they are answered.
+    """Counts over the records of one request, kept up while they are answered. It never holds an id.
 
     Attributes:
         records: by task, how many were answered.
@@ -33,7 +42,8 @@ class Tally:
 
     def add_candidates(self, candidates: int) -> None:
         """Take in how many items were left to recommend to one record, after all rules."""
-        self.candidates = candidates if self.candidates is None else min(self.candidates, candidates)
+        if self.candidates is None or candidates < self.candidates:
+            self.candidates = candidates
 
     @property
     def task(self) -> str:

@@ -24,33 +24,38 @@ from alsriaz.questions.question import (
     K,
     Limits,
     Question,
-    Record,
 )
 from alsriaz.questions.recommend import popular, recommend
 from alsriaz.questions.score import explain, score
 from alsriaz.questions.shop import Prepared, Shop
 from alsriaz.questions.similar import audience, similar
-from alsriaz.questions.tally import OTHER
+from alsriaz.questions.tally import OTHER, Record
 from alsriaz.rules.rows import BY_PATH, SECTIONS, Reading, named_rules, read_rules
 
 
 class Task(NamedTuple):
-    """A kind of question."""
+    """A kind of question: the fields that it may have, what raises BadValue where it lacks one, what answers it."""
 
     name: str
     fields: tuple[Field, ...]
+    needs: tuple[Callable[[Question], object], ...]
     prepare: Callable[[Shop, Question], Prepared]
 
 
 TASKS: Mapping[str, Task] = {
     task.name: task
     for task in (
-        Task("recommend", (*BUYER_FIELDS, *LIST_FIELDS), recommend),
-        Task("popular", LIST_FIELDS, popular),
-        Task("similar", (ITEM, ITEMS, MEASURE, *LIST_FIELDS), similar),
-        Task("audience", (ITEM, ITEMS, K, OFFSET, INCLUDE, EXCLUDE), audience),
-        Task("score", (*BUYER_FIELDS, SCORED_ITEMS, ORDER, INCLUDE, EXCLUDE, BOOST, SHOW), score),
-        Task("explain", (CUSTOMER, HISTORY, ITEM, K, SHOW), explain),
+        Task("recommend", (*BUYER_FIELDS, *LIST_FIELDS), (Question.need_buyer,), recommend),
+        Task("popular", LIST_FIELDS, (), popular),
+        Task("similar", (ITEM, ITEMS, MEASURE, *LIST_FIELDS), (Question.asked_items,), similar),
+        Task("audience", (ITEM, ITEMS, K, OFFSET, INCLUDE, EXCLUDE), (Question.asked_items,), audience),
+        Task(
+            "score",
+            (*BUYER_FIELDS, SCORED_ITEMS, ORDER, INCLUDE, EXCLUDE, BOOST, SHOW),
+            (Question.need_buyer, Question.need_items),
+            score,
+        ),
+        Task("explain", (CUSTOMER, HISTORY, ITEM, K, SHOW), (Question.need_buyer, Question.need_item), explain),
     )
 }
 """By the name in the field `task`; the first is the default."""
@@ -82,6 +87,8 @@ def read_question(record: Record, limits: Limits) -> Question:
         read = readers[field]
         if read is not None and value is not None and field not in _SHAPE:
             setattr(question, field, read(value, field, limits))
+    for need in TASKS[name].needs:
+        need(question)
     if ruled:
         question.rules = read_rules(record, Reading(limits.most_ids))
     for field in _SHAPE:

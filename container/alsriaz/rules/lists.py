@@ -104,6 +104,8 @@ class Page(NamedTuple):
 
 def make_pages(scorer: Scorer, asks: Sequence[Ask], side: Side) -> list[Page]:
     """Return the page that each row of `scorer` asks for; a row's page never depends on the other rows."""
+    if len(asks) == 1 and asks[0].rules.plain:
+        return _best_pages(side, asks, best_of_each(scorer, [asks[0].wanted(asks[0].k + asks[0].offset + 1)]))
     scorer = _boosted(scorer, asks)
     drafts = {row: _Draft(scorer, row, ask, side) for row, ask in enumerate(asks) if not ask.rules.by_score_alone}
     depths = [drafts[row].depth if row in drafts else ask.k + ask.offset + 1 for row, ask in enumerate(asks)]

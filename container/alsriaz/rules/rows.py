@@ -85,10 +85,10 @@ class Effect:
 class Join(Enum):
     """How the layers of one rule become one: all of them hold, or the highest alone."""
 
-    UNITE = "ids unite"
-    ALL = "all must hold"
-    BY_ATTRIBUTE = "taken attribute by attribute"
-    REPLACE = "the highest replaces"
+    UNITE = "unite"
+    ALL = "all hold"
+    BY_ATTRIBUTE = "by attribute"
+    REPLACE = "the highest holds"
 
 
 # ---- How values are read --------------------------------------------------------------------------------------------

@@ -71,6 +71,8 @@ class Scorer:
         Every addition in float32 may err by half a unit in the last place of its sum.
         """
         scores, errors = self._terms[0].approximate(among)
+        if len(self._terms) == 1 and self._boosts is None:
+            return scores, errors
         if len(self._terms) > 1:
             n_active = self._terms[0].active.astype(np.int64)
             for term in self._terms[1:]:

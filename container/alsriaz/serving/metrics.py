@@ -19,8 +19,8 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from alsriaz import __version__
+from alsriaz.questions.tally import Tally
 from alsriaz.questions.tasks import TASKS
-from alsriaz.serving.exchange import Exchange
 from alsriaz.serving.live_rules.following import RulesFolder
 from alsriaz.serving.live_rules.sources import REASONS
 from alsriaz.serving.settings import RULES_FOLDER
@@ -96,14 +96,14 @@ class Metrics:
         """Count a request that has arrived."""
         self._running.inc()
 
-    def ended(self, exchange: Exchange) -> None:
+    def ended(self, tally: Tally, status: int, seconds: float) -> None:
         """Count a request that is over, and its records."""
-        task = exchange.tally.task
-        self._request(task, str(exchange.status)).inc()
-        self._second(task).observe(exchange.seconds())
-        for name, count in exchange.tally.records.items():
+        task = tally.task
+        self._request(task, str(status)).inc()
+        self._second(task).observe(seconds)
+        for name, count in tally.records.items():
             self._record(name).inc(count)
-        for name, count in exchange.tally.failed.items():
+        for name, count in tally.failed.items():
             self._failure(name).inc(count)
         self._running.dec()  # last: where nothing is in progress, all is counted
 

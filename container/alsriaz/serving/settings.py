@@ -15,7 +15,9 @@ from alsriaz.platform.machine import available_cores, memory_limit
 from alsriaz.platform.setting import Setting
 from alsriaz.platform.values import SPELLED_FLAG, Kind, nearest, one_of, optional, spelled, whole
 from alsriaz.serving.live_rules.sources import EXPECTED, Location, parse_location
-from alsriaz.serving.media import CSV, JSON, LINES
+
+JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
+"""The media types of bodies."""
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ACCEPTS = (JSON, LINES, CSV)

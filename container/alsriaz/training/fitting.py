@@ -10,7 +10,7 @@ from alsriaz.platform.progress import Progress
 from alsriaz.platform.spec import Spec
 from alsriaz.scoring.foldin import LARGEST_FACTOR, gram
 from alsriaz.scoring.ratings import rate
-from alsriaz.tables.purchases import Purchases
+from alsriaz.tables.sales import Purchases
 from alsriaz.training.engines import Blocks, Engine, FittedFactors, RatingMatrix, blocks_for
 from alsriaz.training.pairs import Pairs
 

@@ -13,15 +13,17 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 from alsriaz.errors import DataError
 from alsriaz.platform.channels import Channel
 from alsriaz.platform.layout import ITEMS_CHANNEL, RULES_CHANNEL, RULES_NAME, SPEC_CHANNEL, SPEC_NAME, Layout
 from alsriaz.platform.progress import Progress
-from alsriaz.tables.item_rows import items_kind
-from alsriaz.tables.objects import TableKind, one_table, sales_kind
-from alsriaz.tables.sales_spec import SalesSpec
+from alsriaz.platform.spec import Spec
+from alsriaz.tables.given_items import ItemsKind
+from alsriaz.tables.objects import one_table
+from alsriaz.tables.reading import TableKind
+from alsriaz.tables.sales import SalesKind
 
 PATIENCE: Final = 60.0  # seconds: the platform makes its FIFOs at the job's start, give or take a few
 MOST_JSON: Final = 16 << 20  # as many ids as anybody lists; a channel of sales has more, and is told apart so
@@ -57,23 +59,23 @@ class Inputs:
         self._refuse_record_io(channel)
         return [self._layout.pipe(channel)]
 
-    def readable(self, files: list[Path], spec: SalesSpec) -> list[Path]:
+    def readable(self, files: list[Path], spec: Spec) -> list[Path]:
         """Return what `sales_files` gave as files that can be read from the start, and more than once."""
         channel = self._layout.training_channel(self._piped)
-        return [self._copied(channel, spec, sales_kind)] if channel in self._piped else files
+        return [self._copied(channel, spec, SalesKind)] if channel in self._piped else files
 
-    def items_files(self, spec: SalesSpec) -> list[Path]:
+    def items_files(self, spec: Spec) -> list[Path]:
         """Return the files of the shop's table of items, which can be read more than once; none where there is none."""
         if ITEMS_CHANNEL not in self._piped:
             return self._layout.items_files()
         self._refuse_record_io(ITEMS_CHANNEL)
-        return [self._copied(ITEMS_CHANNEL, spec, items_kind)]
+        return [self._copied(ITEMS_CHANNEL, spec, ItemsKind)]
 
     def drop_copies(self) -> None:
         """Free the space that copies take, once they have been read."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _copied(self, channel: str, spec: SalesSpec, kind: Callable[[SalesSpec, str], TableKind]) -> Path:
+    def _copied(self, channel: str, spec: Spec, kind: Callable[[Spec, str], TableKind[Any]]) -> Path:
         pipe = self._layout.pipe(channel)
         with open_pipe(pipe, channel, self._progress) as stream:
             return copy_table(stream, channel, self._folder, kind(spec, pipe.name), self._progress)
@@ -139,7 +141,7 @@ def _copy_json(stream: BinaryIO, channel: str, target: Path) -> None:
     target.write_bytes(text)
 
 
-def copy_table(stream: BinaryIO, channel: str, folder: Path, kind: TableKind, progress: Progress) -> Path:
+def copy_table(stream: BinaryIO, channel: str, folder: Path, kind: TableKind[Any], progress: Progress) -> Path:
     """Copy the table that a FIFO gives into `folder`, as one file that reads like each object by itself.
 
     Its first bytes say what it is: gzip is unpacked, Parquet stays as it is, all else is CSV.
@@ -162,7 +164,7 @@ def copy_table(stream: BinaryIO, channel: str, folder: Path, kind: TableKind, pr
             raise _record_io(channel)
         if source.beginning.startswith(_PARQUET):
             return _written(folder / f"{name}.parquet", _one_parquet(source, channel), channel, progress)
-        return _written(folder / f"{name}.csv", one_table(cast(BinaryIO, source), kind, name), channel, progress)
+        return _written(folder / f"{name}.csv", one_table(cast(BinaryIO, source), kind), channel, progress)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
             f"Channel '{channel}' can't be unpacked: {error}. In Pipe mode either all its objects are whole gzip files "

@@ -23,16 +23,15 @@ from alsriaz.platform.spec import Spec, read_spec
 from alsriaz.rules.binding import make_layer
 from alsriaz.rules.rows import NO_RULES, Rules, read_rules_file
 from alsriaz.rules.side import Side
-from alsriaz.tables.item_merge import GivenItems
-from alsriaz.tables.purchases import Purchases
-from alsriaz.tables.reading import read_purchases
+from alsriaz.tables.given_items import GivenItems, read_items
 from alsriaz.tables.refusals import Refusals
+from alsriaz.tables.sales import Purchases, read_purchases
 from alsriaz.training.customer_lists import read_baskets
 from alsriaz.training.engines import Engine, open_engine
 from alsriaz.training.evaluation import Evaluation, evaluate
 from alsriaz.training.fitting import fit, model_arrays
 from alsriaz.training.inputs import Inputs
-from alsriaz.training.items import item_table, read_items
+from alsriaz.training.items import item_table
 from alsriaz.training.outputs import check_writable, write_json, write_recommendations, write_rejected
 from alsriaz.training.pairs import Pairs, Window, check_enough, find_window, pair_up
 from alsriaz.training.run_log import Log, print_metrics

@@ -11,7 +11,7 @@ from alsriaz.errors import DataError
 from alsriaz.platform.days import Day, day_text, today
 from alsriaz.platform.spec import Spec
 from alsriaz.scoring.ratings import PairPurchases, decay
-from alsriaz.tables.purchases import Purchases
+from alsriaz.tables.sales import Purchases
 
 Codes = npt.NDArray[np.int32]
 

@@ -8,9 +8,9 @@ from urllib.parse import quote, unquote
 
 from alsriaz.errors import CallerError, RequestError
 from alsriaz.platform.values import shown
-from alsriaz.serving.decoding import decode
-from alsriaz.serving.media import JSON
 from alsriaz.serving.multi_model.registry import Entry
+from alsriaz.serving.settings import JSON
+from alsriaz.serving.wire import decode
 
 MOST_CHARACTERS = 1024
 _MOST_ENCODED = 7000  # a request's first line may have 8 KB

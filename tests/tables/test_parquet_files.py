@@ -1,5 +1,6 @@
 import datetime
 import math
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 
 from alsriaz.errors import DataError
 from alsriaz.platform.spec import parse_spec
-from alsriaz.tables.parquet_rows import ParquetRows, as_texts
+from alsriaz.tables.parquet_files import as_texts, open_parquet, parquet_batches
+from alsriaz.tables.sales import SalesKind
+from alsriaz.tables.texts import Batch
 
 MOMENT = datetime.datetime(2010, 12, 1, 23, 30)
 TEXTS = [
@@ -68,28 +71,33 @@ def written(folder: Path, row_group_size: int = 1 << 20, **columns: Any) -> Path
     return path
 
 
+def batches_of(path: Path, **settings: Any) -> list[Batch]:
+    kind = SalesKind(parse_spec(settings), path.name)
+    with closing(open_parquet(path, path.name)) as parquet:
+        _, columns = kind.parquet_rows(parquet.schema_arrow)
+        return list(parquet_batches(parquet, columns, path.name, kind.parquet_texts))
+
+
 def test_rows_come_in_order_numbered_from_1(tmp_path: Path) -> None:
     n = 300_000
     path = written(tmp_path, 7000, note=["x"] * n, qty=range(n), date=[20101201] * n, item=["a"] * n, cust=range(n))
-    rows = ParquetRows(path, parse_spec({}), "a.parquet")
     numbers: list[int] = []
-    for batch in rows:
-        assert batch.invoice is None and batch.customer.to_pylist() == [str(number - 1) for number in batch.numbers]
+    for batch in batches_of(path):
+        assert set(batch.columns) == {"customer", "item", "quantity", "date"}
+        assert batch.columns["customer"].to_pylist() == [str(number - 1) for number in batch.numbers]
         numbers += batch.numbers.tolist()
     assert numbers == list(range(1, n + 1))
-    assert rows.numeric == {"customer", "quantity", "date"}
 
 
 def test_columns_may_be_given_by_name_or_number(tmp_path: Path) -> None:
     path = written(tmp_path, who=["c"], item=["a"], qty=[1.0], date=["20101201"], bill=["C1"])
-    spec = parse_spec({"columns": {"customer": "who", "invoice": 5}})
-    (batch,) = ParquetRows(path, spec, "a.parquet")
-    assert batch.customer.to_pylist() == ["c"] and batch.invoice.to_pylist() == ["C1"]
+    (batch,) = batches_of(path, columns={"customer": "who", "invoice": 5})
+    assert batch.columns["customer"].to_pylist() == ["c"] and batch.columns["invoice"].to_pylist() == ["C1"]
 
 
 def errors_of(path: Path) -> str:
     with pytest.raises(DataError) as caught:
-        list(ParquetRows(path, parse_spec({}), "a.parquet"))
+        batches_of(path)
     return str(caught.value)
 
 
@@ -136,4 +144,4 @@ def test_two_columns_of_one_name_are_told(tmp_path: Path) -> None:
     arrays = [pa.array([value]) for value in ("c", "a", "1", "d", "d")]
     pq.write_table(pa.Table.from_arrays(arrays, names=["cust", "item", "qty", "date", "date"]), path)
     with pytest.raises(DataError, match=r"a\.parquet has two columns named 'date': give each its own name"):
-        ParquetRows(path, parse_spec({"columns": {"date": 4}}), "a.parquet")
+        batches_of(path, columns={"date": 4})

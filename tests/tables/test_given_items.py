@@ -1,4 +1,4 @@
-"""The shop's own table of its items: read from files of every kind, and joined to what was sold."""
+"""The shop's own table of its items, read from files of every kind."""
 
 import datetime
 import gzip
@@ -13,12 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from alsriaz.errors import DataError
-from alsriaz.platform.days import Day
 from alsriaz.platform.spec import parse_spec
-from alsriaz.tables.item_merge import GivenItems
-from alsriaz.tables.purchases import Purchases
-from alsriaz.training.items import item_table, read_items
-from alsriaz.training.pairs import Pairs, Window, pair_up
+from alsriaz.tables.given_items import GivenColumn, GivenItems, read_items
 
 Value = str | float | None
 
@@ -43,6 +39,10 @@ def told(given: GivenItems) -> dict[str, dict[str, Value]]:
             for column in given.columns
         }
     return items
+
+
+def kind(column: GivenColumn) -> str:
+    return "text" if isinstance(column.values, list) else "number"
 
 
 TEA = {"007": {"Name": "Tea, green", "price": 2.5}}
@@ -172,8 +172,7 @@ def test_parquet_is_read(tmp_path: Path, column: Any, values: list[Value]) -> No
 
 def test_a_parquet_column_without_any_number_is_still_of_numbers(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": ["a"], "x": pa.array([None], pa.int64()), "y": pa.nulls(1)}), tmp_path / "a.parquet")
-    kinds = [column.of_rows(np.array([0])).values.kind for column in read(tmp_path / "a.parquet").columns]
-    assert kinds == ["number", "text"]
+    assert [kind(column) for column in read(tmp_path / "a.parquet").columns] == ["number", "text"]
 
 
 def test_files_of_all_kinds_and_columns_are_one_table(tmp_path: Path) -> None:
@@ -305,74 +304,9 @@ def test_a_real_table_of_products_is_read_the_same_from_csv_and_parquet(tmp_path
         assert one.name == other.name
         assert np.array_equal(one.codes, other.codes)
         assert list(one.values) == list(other.values)
-    kinds = {column.name: column.of_rows(np.arange(9)).values.kind for column in typed.columns}
+    kinds = {column.name: kind(column) for column in typed.columns}
     names = ("manufacturer_id", "department", "brand", "product_category", "product_type", "package_size")
     assert kinds == dict.fromkeys(names, "text") | {"manufacturer_id": "number"}
     row = typed.ids.index("26190")
     assert told(typed)["26190"]["product_type"] == "APPLE SAUCE"
     assert typed.columns[1].values[typed.columns[1].codes[row]] == "GROCERY"
-
-
-def sold(descriptions: list[str] | None = None) -> tuple[Pairs, Purchases]:
-    """Return purchases of b and d in the window, of a before it; c and e were refused."""
-    purchases = Purchases(
-        ["x", "y"],
-        ["a", "b", "d"],
-        np.array([0, 0, 1], np.int32),
-        np.array([0, 1, 2], np.int32),
-        np.ones(3),
-        np.array([10, 20, 20], np.int32),
-        descriptions,
-        frozenset({"c"}),
-    )
-    return pair_up(purchases, Window(Day(15), Day(20)), 90.0), purchases
-
-
-def values_of(table: Any) -> dict[str, list[Value]]:
-    attributes = table.attributes
-    shown = [attributes.shown(position, attributes.names) for position in range(len(attributes))]
-    return {name: [values[name] for values in shown] for name in attributes.names}
-
-
-def test_items_that_were_never_sold_come_after_those_of_the_model(tmp_path: Path) -> None:
-    given = read(written(tmp_path, "id,x\nz,1\ne,2\nd,3\nc,4\nb,5\na,6\né,7\nPOST,8\n"))
-    table = item_table(*sold(), given, ["POST"])
-    assert table is not None
-    unsold = [table.unsold_ids.id_at(place) for place in range(len(table.unsold_ids))]
-    assert unsold == ["e", "z", "é"], "neither a, sold before the window, nor c, refused, nor POST, excluded"
-    assert values_of(table) == {"x": [5, 3, 2, 1, 7]}
-
-
-def test_sold_items_that_the_table_lacks_have_no_values(tmp_path: Path) -> None:
-    table = item_table(*sold(), read(written(tmp_path, "id,x\nb,tea\n")), [])
-    assert table is not None
-    assert values_of(table) == {"x": ["tea", None]}
-    assert len(table.unsold_ids) == 0
-
-
-def test_without_a_table_or_descriptions_nothing_is_known() -> None:
-    assert item_table(*sold(), None, []) is None
-    assert item_table(*sold(["", "", ""]), None, []) is None
-    assert item_table(*sold(["told of a only", "", ""]), None, []) is None
-
-
-def test_the_sales_descriptions_are_an_attribute() -> None:
-    table = item_table(*sold(["of a", "of b", ""]), None, [])
-    assert table is not None
-    assert values_of(table) == {"description": ["of b", None]}
-
-
-FILLED: list[tuple[str, dict[str, list[Value]], str]] = [
-    ("id,x\nb,1\nz,2\n", {"x": [1, None, 2], "description": ["of b", "of d", None]}, "beside the table's columns"),
-    ("id,Description\nd,mine\nz,new\n", {"Description": ["of b", "mine", "new"]}, "the table's own come first"),
-    ("id,DESCRIPTION\nd,7\nz,1.5\n", {"DESCRIPTION": ["of b", "7", "1.5"]}, "numbers become text among texts"),
-]
-
-
-@pytest.mark.parametrize(("text", "values", "why"), FILLED, ids=[why for *_, why in FILLED])
-def test_the_sales_descriptions_fill_the_gaps(
-    tmp_path: Path, text: str, values: dict[str, list[Value]], why: str
-) -> None:
-    table = item_table(*sold(["of a", "of b", "of d"]), read(written(tmp_path, text)), [])
-    assert table is not None
-    assert values_of(table) == values
