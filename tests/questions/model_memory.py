@@ -14,10 +14,10 @@ sys.path[:1] = [str(ROOT / "container"), str(ROOT)]
 from alsriaz.errors import RequestError  # noqa: E402
 from alsriaz.model.folder import open_model  # noqa: E402
 from alsriaz.platform.freed_memory import give_memory_back  # noqa: E402
-from alsriaz.questions.question import Limits, Record  # noqa: E402
+from alsriaz.questions.question import Limits  # noqa: E402
 from alsriaz.questions.recommender import Recommender  # noqa: E402
 from alsriaz.questions.shop import Shop  # noqa: E402
-from alsriaz.questions.tally import Tally  # noqa: E402
+from alsriaz.questions.tally import Record, Tally  # noqa: E402
 
 
 def used(folder: Path) -> tuple[Recommender, int]:
