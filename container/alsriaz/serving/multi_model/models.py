@@ -19,6 +19,7 @@ from alsriaz.errors import ModelError, RequestError
 from alsriaz.model.folder import Model
 from alsriaz.model.manifest import verify_files
 from alsriaz.model.packed import unpack_files, unpack_head
+from alsriaz.platform.freed_memory import give_memory_back
 from alsriaz.platform.layout import RULES_NAME, Layout
 from alsriaz.platform.values import shown
 from alsriaz.questions.memory import model_size
@@ -191,6 +192,7 @@ class Models:
                     unpack_files(place, manifest.files, folder)
                 verify_files(folder, manifest)
                 open_shop(folder, self._limits)
+                give_memory_back()  # this worker may never be asked for the model
                 self._registry.finish(entry)
         except ModelError as error:
             raise RequestError("unusable_model", str(error), None if on_demand else "url") from None
