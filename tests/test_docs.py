@@ -8,15 +8,18 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from alsriaz.rules.rules import EXCLUDE, INCLUDE, parse_rules
 
 import alsriaz
-from alsriaz.model.folder import ModelArrays
+from alsriaz.model.arrays import ModelArrays
 from alsriaz.platform.channels import USED_CHANNELS
 from alsriaz.predictor import create_app
-from alsriaz.questions.recommender import TASKS, Limits, Recommender
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
 from alsriaz.questions.tally import Tally
+from alsriaz.questions.tasks import TASKS
 from alsriaz.rules.binding import UNKNOWN
-from alsriaz.rules.rules import EXCLUDE, INCLUDE, parse_rules
 from alsriaz.serving import metrics
 from alsriaz.serving.live_rules.source import REASONS as LIVE_REASONS
 from alsriaz.serving.settings import ROWS, read_settings
@@ -80,7 +83,7 @@ def test_every_reason_why_live_rules_are_not_taken_stands_in_the_docs() -> None:
 
 
 def test_every_route_stands_in_the_docs() -> None:
-    app = create_app(Recommender(shop().in_memory(), Limits()), read_settings({}))
+    app = create_app(Recommender(Shop(shop().in_memory(), Limits())), read_settings({}))
     routes = {f"{method} {rule.rule}" for rule in app.url_map.iter_rules() for method in rule.methods or ()}
     documented = set(re.findall(r"^\| `([A-Z]+ /[\w-]+)` \|", HTTP_API.split("## Types")[0], re.MULTILINE))
     assert documented == {route for route in routes if not route.startswith("HEAD")}

@@ -10,7 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alsriaz.predictor import MOST_MB_AT_ONCE, create_app, execution_parameters
-from alsriaz.questions.recommender import TASKS, Limits, Recommender
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
+from alsriaz.questions.tasks import TASKS
 from alsriaz.serving.settings import read_settings
 from alsriaz.serving.wire import STATUS
 from tests.small_models import shop
@@ -20,7 +23,7 @@ JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 
 @pytest.fixture
 def client() -> FlaskClient:
-    client = create_app(Recommender(shop().in_memory(), Limits()), read_settings({})).test_client()
+    client = create_app(Recommender(Shop(shop().in_memory(), Limits())), read_settings({})).test_client()
     client.application.config["MAX_CONTENT_LENGTH"] = 10_000
     return client
 
@@ -51,7 +54,7 @@ def test_types(client: FlaskClient, body: str, kind: str | None, accept: str | N
 
 def test_the_type_of_answers_that_leave_it_open_can_be_set() -> None:
     settings = read_settings({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": LINES})
-    client = create_app(Recommender(shop().in_memory(), Limits()), settings).test_client()
+    client = create_app(Recommender(Shop(shop().in_memory(), Limits())), settings).test_client()
     assert client.post("/invocations", data="ann", content_type=CSV).content_type == LINES
 
 
@@ -124,7 +127,7 @@ values = st.recursive(
 )
 names = st.sampled_from(
     [
-        *sorted({"task", *(name for task in TASKS.values() for name in task.fields)}),
+        *sorted({"task", *(field.name for task in TASKS.values() for field in task.fields)}),
         *("new", "only", "where", "placement", "purchased", "popular", "customers", "quantity", "date", "by"),
     ]
 )

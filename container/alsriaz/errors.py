@@ -51,9 +51,6 @@ class BadValue(CallerError):
         self.fault = fault
 
 
-RuleError = BadValue  # until all that raise it are rewritten
-
-
 class RequestError(CallerError):
     """A request, or one record of it, can't be answered."""
 

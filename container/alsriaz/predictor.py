@@ -19,9 +19,12 @@ from werkzeug.wsgi import ClosingIterator, get_content_length, get_input_stream
 
 from alsriaz.errors import CallerError, RequestError
 from alsriaz.platform.values import shown
-from alsriaz.questions.recommender import Recommender, label_of
-from alsriaz.questions.tally import OTHER, Record
+from alsriaz.questions.question import Record
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.tally import OTHER
+from alsriaz.questions.tasks import label_of
 from alsriaz.serving import wire
+from alsriaz.serving.media import CSV, JSON, answer_type, request_type
 from alsriaz.serving.metrics import CONTENT_TYPE, Metrics
 from alsriaz.serving.multi_model.models import Models
 from alsriaz.serving.multi_model.wire import entry_body, load_request, model_in_path, page_body
@@ -193,7 +196,7 @@ def _add_models_routes(app: Flask, models: Models, settings: Settings) -> None:
 
 
 def _json_response(value: Any) -> Response:
-    return Response(wire.json_bytes(value), content_type=wire.JSON)
+    return Response(wire.json_bytes(value), content_type=JSON)
 
 
 def _utf8(header: str) -> str:
@@ -224,8 +227,8 @@ def respond(
         if encoding and encoding.strip().lower() != "identity":
             message = f"Content-Encoding is {shown(encoding)}, expected a body that is not compressed."
             raise RequestError("unsupported_media_type", message)
-        kind = wire.request_type(environ.get("CONTENT_TYPE"))
-        wanted = wire.answer_type(environ.get("HTTP_ACCEPT"), settings.default_accept or kind)
+        kind = request_type(environ.get("CONTENT_TYPE"))
+        wanted = answer_type(environ.get("HTTP_ACCEPT"), settings.default_accept or kind)
         body = held.enter_context(_received(environ, most_bytes))
         pieces = _answers(recommender, body, kind, wanted, exchange, in_place=settings.batch_transform)
         begun = bytearray()
@@ -257,7 +260,7 @@ def _answers(
     """
     asked = wire.decode_in_place(body, kind) if in_place else wire.decode(body, kind)
     records = asked.records
-    if wanted == wire.CSV:
+    if wanted == CSV:
         records = map(_or_no_csv, records) if in_place else _all_for_csv(records)
     answers = recommender.answers(records, exchange.tally)
     if not asked.batch and not in_place:
@@ -268,19 +271,19 @@ def _answers(
     return wire.encode(answers, asked, wanted)
 
 
-def _all_for_csv(records: Iterable[Record | RequestError]) -> Iterable[Record | RequestError]:
+def _all_for_csv(records: Iterable[Record | CallerError]) -> Iterable[Record | CallerError]:
     """Return `records`, all of which CSV can answer; RequestError where there is another one."""
     for record in records:
-        if not isinstance(record, RequestError) and isinstance(refusal := _or_no_csv(record), RequestError):
+        if not isinstance(record, CallerError) and isinstance(refusal := _or_no_csv(record), CallerError):
             raise refusal
     return records
 
 
-def _or_no_csv(record: Record | RequestError) -> Record | RequestError:
+def _or_no_csv(record: Record | CallerError) -> Record | CallerError:
     """Return a record that CSV can answer as it is, any other one as an error."""
-    if isinstance(record, RequestError) or label_of(record) in ("recommend", OTHER):
+    if isinstance(record, CallerError) or label_of(record) in ("recommend", OTHER):
         return record
-    return RequestError("not_acceptable", f"CSV can answer task recommend only: accept {wire.JSON}.", "task")
+    return RequestError("not_acceptable", f"CSV can answer task recommend only: accept {JSON}.", "task")
 
 
 def _parcels(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -312,4 +315,4 @@ def _error_response(error: Exception, exchange: Exchange, settings: Settings) ->
             known = RequestError("internal", "The server failed to answer; its log says why.")
     exchange.error = wire.error_code(known)
     body = wire.json_bytes(wire.error_body(known))
-    return Response(body, status=wire.STATUS[exchange.error], content_type=wire.JSON, headers=headers)
+    return Response(body, status=wire.STATUS[exchange.error], content_type=JSON, headers=headers)

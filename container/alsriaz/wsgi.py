@@ -5,11 +5,11 @@ from pathlib import Path
 
 from flask import Flask
 
-from alsriaz.model.folder import open_model
 from alsriaz.platform.layout import Layout
 from alsriaz.predictor import create_app, create_models_app
-from alsriaz.questions.recommender import Limits, Recommender
-from alsriaz.serving.live_rules.model import live_rules_of
+from alsriaz.questions.question import Limits
+from alsriaz.questions.shop import open_shop
+from alsriaz.serving.live_rules.model import follow, live_rules_of
 from alsriaz.serving.log import configure_log
 from alsriaz.serving.metrics import Metrics
 from alsriaz.serving.multi_model.freed import share_one_arena
@@ -36,7 +36,7 @@ def build_app() -> Flask:
         terms = terms_of(settings, limits, live)
         models = Models(Path(os.environ[MODELS_FOLDER]), layout, terms, metrics.count_model)
         return create_models_app(models, settings, metrics)
-    return create_app(Recommender(open_model(layout.model), limits, live), settings, metrics)
+    return create_app(follow(open_shop(layout.model, limits), live), settings, metrics)
 
 
 app = build_app()

@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alsriaz.errors import RequestError, RuleError
-from alsriaz.model.attribute_columns import Column, TextValues
-from alsriaz.model.attributes import NO_IDS, Attributes, ItemTable
-from alsriaz.model.ids import pack_ids
-from alsriaz.questions.recommender import Limits, Recommender
+from alsriaz.errors import BadValue, RequestError
+from alsriaz.model.attributes import Attributes, Column, ItemTable, TextValues
+from alsriaz.model.ids import NO_IDS, pack_ids
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
 from tests.small_models import shop
 
 
 def ask(request: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    return dict(Recommender(shop(**changes).in_memory(), Limits()).answer(request))
+    return dict(Recommender(Shop(shop(**changes).in_memory(), Limits())).answer(request))
 
 
 def brief(answer: dict[str, Any]) -> str:
@@ -224,7 +225,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("request_", "field", "words"), REFUSED, ids=[words for *_, words in REFUSED])
 def test_what_can_not_be_answered(request_: dict[str, Any], field: str, words: str) -> None:
-    with pytest.raises((RequestError, RuleError)) as caught:
+    with pytest.raises((RequestError, BadValue)) as caught:
         ask(request_)
     assert getattr(caught.value, "field", None) == field
     assert words in str(caught.value)
@@ -239,7 +240,7 @@ def test_an_attribute_to_show_that_nobody_knows_is_a_bad_value_and_no_bad_rule()
 
 def test_standing_rules_that_fill_the_list_leave_no_room_for_a_shorter_k() -> None:
     with pytest.raises(
-        RuleError, match=r"include.items has 2 items that must appear \(standing rules count\), but k is 1"
+        BadValue, match=r"include.items has 2 items that must appear \(standing rules count\), but k is 1"
     ):
         ask({"customer": "ann", "k": 1}, standing={"include": {"items": ["figs", "eggs"]}})
 
@@ -262,7 +263,9 @@ def test_many_warnings_of_one_kind_are_cut_short() -> None:
 
 
 def test_a_default_longer_than_what_the_server_allows_is_cut() -> None:
-    assert len(Recommender(shop().in_memory(), Limits(most_k=2)).answer({"customer": "ann"})["recommendations"]) == 2
+    assert (
+        len(Recommender(Shop(shop().in_memory(), Limits(most_k=2))).answer({"customer": "ann"})["recommendations"]) == 2
+    )
 
 
 def test_a_history_that_leaves_no_solution_is_the_callers() -> None:
@@ -300,7 +303,7 @@ def test_an_attribute_without_any_value_matches_nothing() -> None:
     model = shop().in_memory()
     codes = np.full(len(model.catalogue.ids), -1, dtype=np.int32)
     table = ItemTable(Attributes([Column("brand", codes, TextValues(*pack_ids([])))], len(codes)), NO_IDS)
-    recommender = Recommender(replace(model, item_table=table), Limits())
+    recommender = Recommender(Shop(replace(model, item_table=table), Limits()))
     for value in ("", "Acme"):
         answer = recommender.answer({"customer": "ann", "include": {"where": {"brand": value}}})
         assert answer["recommendations"] == []
@@ -312,7 +315,7 @@ def test_the_last_page_that_can_be_asked_for_names_no_next_one() -> None:
     items = [f"i{number:05}" for number in range(n_items)]
     factors = [[1.0, number / n_items] for number in range(n_items)]
     model = shop(items=items, item_factors=factors, purchases=[], first_ages=[100] * n_items).in_memory()
-    recommender = Recommender(model, Limits())
+    recommender = Recommender(Shop(model, Limits()))
     asked = {"customer": "ann", "k": 10}
     assert recommender.answer(asked | {"offset": 9_990})["next_offset"] == 10_000
     last = recommender.answer(asked | {"offset": 10_000})
@@ -340,7 +343,7 @@ def test_few_long_records_are_read_ahead() -> None:
             read.append(number)
             yield {"task": "score", "customer": "ann", "items": [f"i{item}" for item in range(10_000)]}
 
-    answers = Recommender(shop().in_memory(), Limits()).answers(records())
+    answers = Recommender(Shop(shop().in_memory(), Limits())).answers(records())
     next(answers)
     assert len(read) == 7, "of 10,000 ids each: 65,536 are held at a time"
     assert len(list(answers)) == 49

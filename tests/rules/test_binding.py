@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from alsriaz.rules.catalogue import Catalogue
+from alsriaz.rules.rules import Rules, parse_rules
 
-from alsriaz.errors import RuleError
+from alsriaz.errors import BadValue
 from alsriaz.model.attributes import Attributes
 from alsriaz.model.ids import IdTable, pack_ids
 from alsriaz.rules import catalogue
 from alsriaz.rules.binding import BoundRules, bind, check_attributes, make_layer, unsold_candidates
-from alsriaz.rules.catalogue import Catalogue
-from alsriaz.rules.rules import Rules, parse_rules
 
 # Positions 0 to 5 were sold, 6 and 7 stand in the shop's table only.
 SOLD, UNSOLD = ["apple", "bread", "cocoa", "dates", "eggs", "figs"], ["beans", "curry"]
@@ -98,7 +98,7 @@ def test_included_items_unite_in_the_given_order_below_what_any_layer_excludes()
     assert [(item, position) for item, position in rules.unsold] == [("beans", 6), ("curry", 7)]
     assert [notice.code for notice in rules.notices] == ["never_sold"] * 2 + ["include_overruled"] * 2
     assert rules.room(5) == 1
-    with pytest.raises(RuleError, match=r"include\.items has 4 items that must appear \(standing rules count\), .* 3"):
+    with pytest.raises(BadValue, match=r"include\.items has 4 items that must appear \(standing rules count\), .* 3"):
         rules.room(3)
 
 
@@ -188,17 +188,17 @@ UNKNOWN: list[tuple[dict[str, Any], str]] = [
 def test_unknown_attributes_are_refused_with_and_without_items(rules: dict[str, Any], field: str) -> None:
     for check in (lambda: bound(rules), lambda: check_attributes(parse_rules(rules), CATALOGUE.attributes)):
         with pytest.raises(
-            RuleError, match="names 'departement', which is no attribute of the items, did you mean 'department'"
+            BadValue, match="names 'departement', which is no attribute of the items, did you mean 'department'"
         ) as caught:
             check()
         assert caught.value.field == field
-    with pytest.raises(RuleError, match="the model knows nothing about its items") as caught:
+    with pytest.raises(BadValue, match="the model knows nothing about its items") as caught:
         check_attributes(parse_rules(rules), Attributes.empty(0))
     assert caught.value.field == field
 
 
 def test_bounds_on_text_are_refused() -> None:
-    with pytest.raises(RuleError, match="'department' holds text") as caught:
+    with pytest.raises(BadValue, match="'department' holds text") as caught:
         check_attributes(parse_rules(where(department={"below": 3})), CATALOGUE.attributes)
     assert caught.value.field == "include.where.department.below"
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from alsriaz.errors import RuleError
-from alsriaz.model.attributes import NO_IDS, Attributes
-from alsriaz.model.ids import IdTable, pack_ids
-from alsriaz.rules.binding import BoundRules, bind, make_layer
 from alsriaz.rules.catalogue import Catalogue
-from alsriaz.rules.lists import Ask, ItemList, make_lists
 from alsriaz.rules.rules import parse_rules
 from alsriaz.scoring.ranking import Ranked, Wanted, best_of_each
+
+from alsriaz.errors import BadValue
+from alsriaz.model.attributes import Attributes
+from alsriaz.model.ids import NO_IDS, IdTable, pack_ids
+from alsriaz.rules.binding import BoundRules, bind, make_layer
+from alsriaz.rules.lists import Ask, ItemList, make_lists
 from alsriaz.scoring.scorers import FixedScorer, Scorer
 
 N_ITEMS = 2_000
@@ -161,6 +161,6 @@ def test_rows_are_listed_as_if_each_were_alone() -> None:
 
 
 def test_more_that_must_appear_than_the_list_holds() -> None:
-    with pytest.raises(RuleError, match=r"include\.items has 2 items that must appear .*, but k is 1") as caught:
+    with pytest.raises(BadValue, match=r"include\.items has 2 items that must appear .*, but k is 1") as caught:
         Ask(1, bound(include={"items": ["i0001", "i0002"]}))
     assert caught.value.field == "include.items"

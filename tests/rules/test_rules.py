@@ -2,11 +2,6 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from alsriaz.errors import RuleError
-from alsriaz.model.conditions import Condition
 from alsriaz.rules.rules import (
     Guest,
     Lift,
@@ -17,6 +12,11 @@ from alsriaz.rules.rules import (
     popular_count,
     rules_as_json,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alsriaz.errors import BadValue
+from alsriaz.model.conditions import Condition
 
 REFUSED = [
     ({"include": []}, "include", "include is [], expected an object with items, new, only, where", "no object"),
@@ -74,7 +74,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("given", "field", "words", "why"), REFUSED, ids=[why for *_, why in REFUSED])
 def test_malformed_rules_name_the_field(given: dict[str, Any], field: str, words: str, why: str) -> None:
-    with pytest.raises(RuleError) as caught:
+    with pytest.raises(BadValue) as caught:
         parse_rules(given, most_ids=3)
     assert caught.value.field == field
     assert words in str(caught.value)
@@ -108,7 +108,7 @@ def test_standing_rules_may_give_customers_baskets() -> None:
     assert rules.include_customers == (Guest("b"), Guest("a", ["x"]))
     assert rules.only_customers == frozenset({"c"})
     twice = {"include": {"customers": ["a", {"customer": "a", "history": ["x"]}]}}
-    with pytest.raises(RuleError, match="'a', who stands there before with another history"):
+    with pytest.raises(BadValue, match="'a', who stands there before with another history"):
         parse_standing_rules(twice)
 
 
@@ -123,7 +123,7 @@ def test_what_is_absent_or_null_says_nothing(absent: dict[str, Any]) -> None:
 
 
 def test_standing_rules_have_no_other_fields() -> None:
-    with pytest.raises(RuleError, match="'exlude' is no field of the rules, did you mean 'exclude'?"):
+    with pytest.raises(BadValue, match="'exlude' is no field of the rules, did you mean 'exclude'?"):
         parse_standing_rules({"exlude": {}})
 
 

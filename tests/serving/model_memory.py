@@ -13,16 +13,20 @@ sys.path[:1] = [str(ROOT / "container"), str(ROOT)]
 
 from alsriaz.errors import RequestError  # noqa: E402
 from alsriaz.model.folder import open_model  # noqa: E402
-from alsriaz.questions.recommender import Limits, Recommender  # noqa: E402
+from alsriaz.questions.question import (
+    Limits,
+    Record,
+)
+from alsriaz.questions.recommender import Recommender  # noqa: E402
+from alsriaz.questions.shop import Shop  # noqa: E402
+from alsriaz.questions.tally import Tally  # noqa: E402
 from alsriaz.serving.multi_model.freed import give_memory_back  # noqa: E402
-from alsriaz.serving.tally import Tally  # noqa: E402
-from alsriaz.serving.wire import Record  # noqa: E402
 
 
 def used(folder: Path) -> tuple[Recommender, int]:
     """Open a model, ask it, and read all that it maps; return it and the bytes of its mapped files."""
     model = open_model(folder)
-    recommender = Recommender(model, Limits())
+    recommender = Recommender(Shop(model, Limits()))
     customer = {"customer": model.customer_ids.id_at(0)}
     item = {"item": model.catalogue.ids.id_at(0)}
     asked: list[Record | RequestError] = [customer, customer | {"exclude": {"purchased": True}}, {"task": "popular"}]

@@ -9,7 +9,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from alsriaz.predictor import create_app
-from alsriaz.questions.recommender import Limits, Recommender
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
 from alsriaz.questions.tally import OTHER, SEVERAL, Tally
 from alsriaz.serving.metrics import Metrics
 from alsriaz.serving.settings import read_settings
@@ -23,7 +25,7 @@ Logged = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def client() -> FlaskClient:
-    return create_app(Recommender(shop().in_memory(), Limits()), read_settings({})).test_client()
+    return create_app(Recommender(Shop(shop().in_memory(), Limits())), read_settings({})).test_client()
 
 
 def access_lines(written: str) -> list[str]:

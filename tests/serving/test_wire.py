@@ -1,4 +1,4 @@
-"""Media types, bodies, records and answers, as they go over the wire."""
+"""Bodies, records and answers, as they go over the wire."""
 
 import io
 import json
@@ -12,16 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alsriaz.errors import BadValue, CallerError, DataError, RequestError, RuleError
+from alsriaz.errors import BadValue, CallerError, DataError, RequestError
+from alsriaz.questions.question import Record
+from alsriaz.questions.recommender import Answered
+from alsriaz.serving.media import CSV, JSON, LINES
 from alsriaz.serving.wire import (
-    CSV,
-    JSON,
-    LINES,
     STATUS,
-    Answered,
-    Record,
     Request,
-    answer_type,
     decode,
     decode_in_place,
     encode,
@@ -29,71 +26,7 @@ from alsriaz.serving.wire import (
     error_code,
     json_bytes,
     receive,
-    request_type,
 )
-
-# Media types.
-
-CONTENT_TYPES = [
-    (None, JSON, "a request that doesn't say is JSON"),
-    ("", JSON, "nor does an empty header"),
-    ("application/json; charset=utf-8", JSON, "parameters are left out"),
-    ("Text/CSV", CSV, "names have no case"),
-    ("application/jsonlines", LINES, "the platform's name for lines"),
-    ("application/x-ndjson", LINES, "one of the other names"),
-]
-
-
-@pytest.mark.parametrize(("header", "media", "why"), CONTENT_TYPES, ids=[why for *_, why in CONTENT_TYPES])
-def test_the_type_of_a_request(header: str | None, media: str, why: str) -> None:
-    assert request_type(header) == media
-
-
-def test_another_type_is_refused() -> None:
-    with pytest.raises(RequestError, match="Content-Type is 'image/png', expected application/json, ") as caught:
-        request_type("image/png")
-    assert caught.value.code == "unsupported_media_type"
-
-
-ACCEPTS = [
-    (None, CSV, CSV, "what leaves the choice open gets the default"),
-    ("*/*", LINES, LINES, "so does any type"),
-    ("text/csv", JSON, CSV, "the type asked for"),
-    ("text/html, application/json;q=0.9", CSV, JSON, "the first that is ours"),
-    ("text/csv;q=0.1, application/json", CSV, JSON, "by quality"),
-    ("application/json;q=0, text/csv", JSON, CSV, "quality 0 means not that one"),
-    ("application/*", LINES, LINES, "a range that the default lies in"),
-    ("application/*", CSV, JSON, "a range that it doesn't"),
-    ("text/*", JSON, CSV, "a range with one of ours"),
-    ("application/json;q=0, */*", JSON, LINES, "any type but that one"),
-    ("application/*;q=0, */*", JSON, CSV, "any type but those of a range"),
-    ("application/*;q=0, application/json", CSV, JSON, "the closest range counts"),
-    ("application/x-ndjson", JSON, LINES, "lines by another name"),
-    ("application/x-ndjson;q=0, application/jsonlines", JSON, LINES, "which doesn't bar their own"),
-    ("text/csv, application/json", JSON, CSV, "in the order given"),
-]
-
-
-@pytest.mark.parametrize(("header", "default", "media", "why"), ACCEPTS, ids=[why for *_, why in ACCEPTS])
-def test_the_type_of_an_answer(header: str | None, default: str, media: str, why: str) -> None:
-    assert answer_type(header, default) == media
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        "image/png",
-        "application/json;q=0",
-        "text/html;q=x",
-        "*/*;q=0",
-        "application/x-ndjson, application/jsonlines;q=0",
-    ],
-)
-def test_no_type_of_ours(header: str) -> None:
-    with pytest.raises(RequestError, match="Accept is ") as caught:
-        answer_type(header, JSON)
-    assert caught.value.code == "not_acceptable"
-
 
 # Bodies.
 
@@ -135,7 +68,7 @@ def test_no_room_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> No
 
 def codes(records: Any) -> list[Any]:
     """Return the records, each bad one as its code."""
-    return [record.code if isinstance(record, RequestError) else record for record in records]
+    return [error_code(record) if isinstance(record, CallerError) else record for record in records]
 
 
 READ: list[tuple[bytes, str, list[Any], str]] = [
@@ -199,9 +132,9 @@ REFUSED = [
 
 @pytest.mark.parametrize(("body", "media", "code", "words", "why"), REFUSED, ids=[why for *_, why in REFUSED])
 def test_a_body_that_can_not_be_read(body: bytes, media: str, code: str, words: str, why: str) -> None:
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(CallerError) as caught:
         decode(io.BytesIO(body), media)
-    assert caught.value.code == code
+    assert error_code(caught.value) == code
     assert STATUS[code] == 400
     assert words in str(caught.value)
     assert len(str(caught.value)) < 300
@@ -344,7 +277,7 @@ def test_a_number_that_is_not_finite_is_a_defect_not_null(value: float) -> None:
 
 CODES = [
     # error, code, why
-    (RuleError("include.new", "x"), "bad_rule", "what is wrong within a rule is a bad rule"),
+    (BadValue("include.new", "x"), "bad_rule", "what is wrong within a rule is a bad rule"),
     (BadValue("exclude.some", "x", "unknown_field"), "bad_rule", "whatever it is"),
     (BadValue("boost[2].by", "x"), "bad_rule", "or in a list of them"),
     (BadValue("at_most", "x"), "bad_rule", "or the rule itself"),

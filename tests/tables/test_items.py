@@ -18,8 +18,7 @@ from alsriaz.platform.spec import parse_spec
 from alsriaz.tables.item_merge import GivenItems
 from alsriaz.tables.purchases import Purchases
 from alsriaz.training.items import item_table, read_items
-from alsriaz.training.pairs import Pairs, pair_up
-from alsriaz.training.window import Window
+from alsriaz.training.pairs import Pairs, Window, pair_up
 
 Value = str | float | None
 

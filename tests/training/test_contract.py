@@ -20,8 +20,8 @@ from alsriaz.platform.layout import Layout
 from alsriaz.platform.spec import parse_spec
 from alsriaz.tables.objects import sales_kind
 from alsriaz.training import job
-from alsriaz.training.log import Log
-from alsriaz.training.pipes import copy_table, open_pipe
+from alsriaz.training.inputs import copy_table, open_pipe
+from alsriaz.training.run_log import Log
 from tests.test_docs import METRIC_DEFINITIONS
 from tests.train_process import FILE, PIPE, Trained, as_csv, facts, feeding, groceries, lay_out, train
 

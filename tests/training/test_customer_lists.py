@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+from alsriaz.rules.rules import parse_standing_rules
 
 from alsriaz.errors import SpecError
 from alsriaz.platform.days import Day
-from alsriaz.questions.recommender import Limits, Recommender
-from alsriaz.rules.rules import parse_standing_rules
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
 from alsriaz.training.customer_lists import customer_lists, parse_baskets
 from tests.small_models import LAST_DAY, SmallModel, shop
 
@@ -95,7 +97,7 @@ def test_a_basket_is_answered_as_the_server_answers_a_history(
     exclude = {"purchased": purchased}
     rules = standing({"customers": [{"customer": customer, "history": history}]}, exclude)
     made = dict(customer_lists(shop(standing=rules, spec=SPEC).in_memory(), lambda text: None))
-    server = Recommender(shop(spec=SPEC).in_memory(), Limits())
+    server = Recommender(Shop(shop(spec=SPEC).in_memory(), Limits()))
     answer = server.answer({"customer": customer, "history": history, "exclude": exclude})
     assert answer["source"] == "history"
     assert [(pick.item, float(str(pick.score)), pick.reason) for pick in made[customer]] == [

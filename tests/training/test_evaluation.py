@@ -8,10 +8,9 @@ import pytest
 
 from alsriaz.platform.days import Day
 from alsriaz.tables.purchases import Purchases
-from alsriaz.training.engines import Factors
+from alsriaz.training.engines import FittedFactors
 from alsriaz.training.evaluation import Evaluation, evaluate
-from alsriaz.training.pairs import Pairs, pair_up
-from alsriaz.training.window import Window
+from alsriaz.training.pairs import Pairs, Window, pair_up
 
 CUSTOMERS = ["ann", "bob", "cy", "dan"]
 ITEMS = [f"i{n:02}" for n in range(14)]
@@ -24,12 +23,12 @@ def pairs_of(rows: Sequence[tuple[int, int, int]]) -> tuple[Pairs, Pairs]:
     return pair_up(purchases, Window(Day(0), Day(9)), 90), pair_up(purchases, Window(Day(10), Day(99)), 90)
 
 
-def known(rows: Sequence[tuple[int, int, int]]) -> tuple[Factors, Pairs, Pairs]:
+def known(rows: Sequence[tuple[int, int, int]]) -> tuple[FittedFactors, Pairs, Pairs]:
     """Return a model that scores items by their position, the last best, for everybody, and knows 13 items."""
     everything = [(3, item, EARLY) for item in range(13)]
     earlier, later = pairs_of([*everything, *rows])
     items = np.arange(13, dtype=np.float32).reshape(-1, 1)
-    return Factors(np.ones((earlier.n_customers, 1), dtype=np.float32), items), earlier, later
+    return FittedFactors(np.ones((earlier.n_customers, 1), dtype=np.float32), items), earlier, later
 
 
 def measured(rows: Sequence[tuple[int, int, int]]) -> Evaluation:

@@ -10,7 +10,7 @@ import functools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Generic, TypeVar
@@ -49,7 +49,7 @@ def unexpected(value: Any, path: str, expected: str) -> BadValue:
 # ---- Kinds ----------------------------------------------------------------------------------------------------------
 
 
-def whole(least: int, most: int, of: str = "") -> Kind[int]:
+def whole(least: int, most: int, of: str = "", *, expected: str = "") -> Kind[int]:
     """Return the kind of whole numbers from `least` to `most`, 2.0 included; `of` says what they count."""
 
     def parse(value: Any) -> int:
@@ -60,7 +60,7 @@ def whole(least: int, most: int, of: str = "") -> Kind[int]:
         return value
 
     counted = f" of {of}" if of else ""
-    return Kind(f"a whole number{counted} from {least} to {most}", parse)
+    return Kind(expected or f"a whole number{counted} from {least} to {most}", parse)
 
 
 def number(least: float, most: float, *, above: bool = False, expected: str = "") -> Kind[float]:
@@ -76,7 +76,7 @@ def number(least: float, most: float, *, above: bool = False, expected: str = ""
     return Kind(expected or f"a number from {least:g} to {most:g}", parse)
 
 
-def one_of(*names: str, quoted: bool = False) -> Kind[str]:
+def one_of(*names: str, quoted: bool = False, expected: str = "") -> Kind[str]:
     """Return the kind of texts that are one of `names`; the error quotes them as JSON has them where `quoted`."""
 
     def parse(value: Any) -> str:
@@ -84,7 +84,8 @@ def one_of(*names: str, quoted: bool = False) -> Kind[str]:
             raise ValueError
         return value
 
-    return Kind(" or ".join(f'"{name}"' for name in names) if quoted else "one of " + ", ".join(names), parse)
+    listed = " or ".join(f'"{name}"' for name in names) if quoted else "one of " + ", ".join(names)
+    return Kind(expected or listed, parse)
 
 
 def _flag(value: Any) -> bool:
@@ -124,7 +125,7 @@ _WORDS = {"true": True, "1": True, "false": False, "0": False}
 def _spelled_flag(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    word = str(value).strip().lower()
+    word = str(value).lower()
     if not isinstance(value, int | str) or word not in _WORDS:
         raise ValueError
     return _WORDS[word]
@@ -221,6 +222,14 @@ def an_object(value: Any, path: str, fields: Sequence[str]) -> Mapping[str, Any]
             message = f"{path} has no field {shown(field)}{nearest(field, fields)}"
             raise BadValue(f"{path}.{field[:80]}", message, "unknown_field")
     return value
+
+
+def check_fields(given: Mapping[str, Any], known: Collection[str], path: str = "") -> None:
+    """Raise BadValue where the object at `path` (empty for a whole record) has a field that is not `known`."""
+    for name in given:
+        if name not in known:
+            message = f"There is no field {shown(name)}{nearest(name, known)} Known are {', '.join(known)}."
+            raise BadValue(f"{path}.{name[:80]}" if path else name[:80], message, "unknown_field")
 
 
 # ---- Words for messages ---------------------------------------------------------------------------------------------

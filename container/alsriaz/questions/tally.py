@@ -1,15 +1,6 @@
-"""What passes between questions and whoever asks them: records, answers, and what a request came to in numbers."""
+"""What one request came to, in numbers: for the access log and the metrics. It never holds an id."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-from alsriaz.errors import CallerError, RequestError
-
-Record = Mapping[str, Any]
-Answer = Mapping[str, Any]
-Answered = tuple[Record | RequestError, Answer | CallerError]
-"""A record, or why it could not be read, with its answer, or with the error that it met."""
 
 OTHER = "other"
 """The task of a record that could not be read, or that names none of ours: what clients write is no label."""
@@ -20,7 +11,7 @@ SEVERAL = "several"
 
 @dataclass(slots=True)
 class Tally:
-    """Counts over the records of one request, kept up while they are answered. It never holds an id.
+    """Counts over the records of one request, kept up while they are answered.
 
     Attributes:
         records: by task, how many were answered.
@@ -42,8 +33,7 @@ class Tally:
 
     def add_candidates(self, candidates: int) -> None:
         """Take in how many items were left to recommend to one record, after all rules."""
-        if self.candidates is None or candidates < self.candidates:
-            self.candidates = candidates
+        self.candidates = candidates if self.candidates is None else min(self.candidates, candidates)
 
     @property
     def task(self) -> str:

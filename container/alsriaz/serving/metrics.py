@@ -19,8 +19,8 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from alsriaz import __version__
-from alsriaz.questions.recommender import TASKS
 from alsriaz.questions.tally import Tally
+from alsriaz.questions.tasks import TASKS
 from alsriaz.serving.live_rules.folder import FOLDER as RULES_FOLDER
 from alsriaz.serving.live_rules.folder import RulesFolder
 from alsriaz.serving.live_rules.source import REASONS

@@ -41,14 +41,14 @@ Connect = Callable[[], Coroutine[Any, Any, tuple[asyncio.StreamReader, asyncio.S
 
 def verify_model(settings: Settings) -> None:
     """Check the model folder, each file by its hash; ModelError where it can't be used under these settings."""
-    from alsriaz.model import (
-        folder as artifact,  # not at the top: NumPy takes a while, in which a signal would find no handler
-    )
-    from alsriaz.questions.served_model import check_room
+    # Not at the top: NumPy takes a while, in which a signal would find no handler.
+    from alsriaz.model.folder import verify_model as verify_folder
+    from alsriaz.questions.question import Limits
+    from alsriaz.questions.shop import open_shop
 
     folder = Layout.from_environment().model
-    artifact.verify_model(folder)
-    check_room(artifact.open_model(folder), settings.max_k)
+    verify_folder(folder)
+    open_shop(folder, Limits(settings.max_k))
 
 
 def main(app: str = APP, verify: Callable[[Settings], None] = verify_model) -> int:

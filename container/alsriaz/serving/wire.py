@@ -1,4 +1,4 @@
-"""What goes over the wire: media types, bodies read as records, answers and errors written. Knows no transport.
+"""What goes over the wire: bodies read as records, answers and errors written. Knows no transport.
 
 A body is JSON, JSON Lines or CSV. In a batch each record is answered in its own place, a failed one by its error, so
 that answers stay paired with what was asked.
@@ -7,13 +7,12 @@ that answers stay paired with what was asked.
 import codecs
 import contextlib
 import csv
-import functools
 import io
 import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -21,89 +20,11 @@ import orjson
 
 from alsriaz.errors import BadValue, CallerError, RequestError
 from alsriaz.platform.json_file import no_constant, no_repeats, told_of
-from alsriaz.platform.values import nearest, parse_id, shown
-from alsriaz.questions.tally import Answer as Answer
-from alsriaz.questions.tally import Answered as Answered
-from alsriaz.questions.tally import Record as Record
-
-# ---- Media types ----------------------------------------------------------------------------------------------------
-
-JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
-
-_NAMES = {
-    JSON: JSON,
-    LINES: LINES,
-    "application/x-jsonlines": LINES,
-    "application/jsonl": LINES,
-    "application/x-ndjson": LINES,
-    CSV: CSV,
-}
-_KNOWN = f"expected {JSON}, {LINES} or {CSV}"
-
-# Clients send the same headers again and again; 64 of the longest that nginx lets through, 8 KB, are half a megabyte.
-_looked_up_once = functools.lru_cache(maxsize=64)
-
-
-@_looked_up_once
-def request_type(content_type: str | None) -> str:
-    """Return the type of a request's body: JSON, LINES or CSV; a request that doesn't say is JSON.
-
-    Raises:
-        RequestError: `unsupported_media_type`, for any other.
-    """
-    if not content_type or not content_type.strip():
-        return JSON
-    name, _ = _split(content_type)
-    if name not in _NAMES:
-        raise RequestError("unsupported_media_type", f"Content-Type is {shown(content_type)}, {_KNOWN}.")
-    return _NAMES[name]
-
-
-@_looked_up_once
-def answer_type(accept: str | None, default: str) -> str:
-    """Return the type that Accept asks for, or `default` where it leaves the choice.
-
-    For each type the closest range counts; types are taken by quality, then in the order given, as RFC 9110 12.5.1 has
-    it. Among types that one range names, `default` comes first.
-
-    Raises:
-        RequestError: `not_acceptable`, where none of ours is asked for.
-    """
-    if not accept or not accept.strip():
-        return default
-    ranges = [_split(part) for part in accept.split(",") if part.strip()]
-    best, (quality, _) = max(
-        ((media, _wish(media, ranges)) for media in dict.fromkeys((default, JSON, LINES, CSV))), key=lambda one: one[1]
-    )
-    if not quality:
-        raise RequestError("not_acceptable", f"Accept is {shown(accept)}, {_KNOWN}.")
-    return best
-
-
-def _wish(media: str, ranges: Sequence[tuple[str, float]]) -> tuple[float, int]:
-    """Return how much a type is wanted, which the closest range says: its quality, and its place from the end."""
-    aliases = {name for name, meant in _NAMES.items() if meant == media}
-    for names in ({media}, aliases, {f"{media.split('/')[0]}/*"}, {"*/*"}):
-        told = [(quality, -place) for place, (name, quality) in enumerate(ranges) if name in names]
-        if told:
-            return max(told)
-    return 0.0, 0
-
-
-def _split(part: str) -> tuple[str, float]:
-    """Return a media range without its parameters, and its quality."""
-    name, *parameters = part.split(";")
-    quality = 1.0
-    for parameter in parameters:
-        key, _, value = parameter.partition("=")
-        if key.strip().lower() == "q":
-            try:
-                quality = min(max(float(value), 0.0), 1.0)
-            except ValueError:
-                quality = 0.0
-            break
-    return name.strip().lower(), quality
-
+from alsriaz.platform.values import check_fields, parse_id, shown
+from alsriaz.questions.question import Answer, Record
+from alsriaz.questions.recommender import Answered
+from alsriaz.rules.rows import SECTIONS
+from alsriaz.serving.media import CSV, JSON, LINES
 
 # ---- Bodies ---------------------------------------------------------------------------------------------------------
 
@@ -148,7 +69,7 @@ class Request:
             themselves, a line each.
     """
 
-    records: Iterable[Record | RequestError]
+    records: Iterable[Record | CallerError]
     batch: bool
 
 
@@ -192,7 +113,7 @@ def decode_in_place(body: IO[bytes], media: str) -> Request:
             return _decode_json(_text(body))
         except UnicodeDecodeError:
             pass
-        except RequestError as error:
+        except CallerError as error:
             if _is_one_line(body, start):
                 return Request([error], batch=False)
     return Request(_Lines(body, start, _decode_line, _decode_line), batch=False)
@@ -204,10 +125,10 @@ class _Lines:
 
     body: IO[bytes]
     start: int
-    decode_line: Callable[[str], Record | RequestError]
-    decode_first: Callable[[str], Record | RequestError]
+    decode_line: Callable[[str], Record | CallerError]
+    decode_first: Callable[[str], Record | CallerError]
 
-    def __iter__(self) -> Iterator[Record | RequestError]:
+    def __iter__(self) -> Iterator[Record | CallerError]:
         self.body.seek(self.start)
         decode_line = self.decode_first
         for line in self.body:
@@ -274,10 +195,7 @@ def _decode_json(text: str) -> Request:
     if instances is None:
         value.pop("instances", None)
         return Request([value], batch=False)
-    for name in value:
-        if name != "instances":
-            message = f"There is no field {shown(name)}{nearest(name, ('instances',))} Known are instances."
-            raise RequestError("unknown_field", message, name[:80])
+    check_fields(value, ("instances",))
     if not isinstance(instances, list):
         raise RequestError("bad_value", f"instances is {shown(instances)}, expected a list of objects.", "instances")
     if not instances:
@@ -291,7 +209,7 @@ _HEADER = {"customer": "customer"}
 _NOT_AN_OBJECT = RequestError("bad_json", "The record is no JSON object.")
 
 
-def _decode_line(line: str) -> Record | RequestError:
+def _decode_line(line: str) -> Record | CallerError:
     if not line or line.isspace():
         return _BLANK_JSON
     try:
@@ -300,7 +218,7 @@ def _decode_line(line: str) -> Record | RequestError:
         return error
 
 
-def _as_record(value: Any) -> Record | RequestError:
+def _as_record(value: Any) -> Record | CallerError:
     return value if isinstance(value, dict) else _NOT_AN_OBJECT
 
 
@@ -319,12 +237,12 @@ def _parse_json(text: str) -> Any:
         raise RequestError("bad_json", f"This is not JSON that can be read: {told_of(error)}") from None
 
 
-def _not_a_header(line: str) -> Record | RequestError:
+def _not_a_header(line: str) -> Record | CallerError:
     record = _decode_csv_line(line)
     return RequestError("bad_csv", "The line is the header, expected a customer id.") if record == _HEADER else record
 
 
-def _decode_csv_line(line: str) -> Record | RequestError:
+def _decode_csv_line(line: str) -> Record | CallerError:
     if not line or line.isspace():
         return _BLANK_CSV
     try:
@@ -361,12 +279,12 @@ def _joined(pieces: Iterable[bytes], start: bytes = b"", separator: bytes = b"\n
         yield end
 
 
-def _csv_line(record: Record | RequestError, answer: Answer | CallerError) -> bytes:
+def _csv_line(record: Record | CallerError, answer: Answer | CallerError) -> bytes:
     """Return ``customer,item_1,...,item_k``; of a failed record ``customer,`` alone, where its customer is an id."""
     if not isinstance(answer, CallerError):
         return _csv_bytes([answer["customer"] or "", *(entry["item"] for entry in answer["recommendations"])])
     try:
-        customer = "" if isinstance(record, RequestError) else parse_id(record.get("customer"))
+        customer = "" if isinstance(record, CallerError) else parse_id(record.get("customer"))
     except ValueError:
         customer = ""
     return _csv_bytes([customer, ""])
@@ -424,18 +342,15 @@ STATUS = {
 }
 """Every error code of the application and its status; nginx.conf has those of nginx, docs/http-api.md all."""
 
-_RULES = re.compile(r"(include|exclude|boost|at_most)\b")
-
 
 def error_code(error: CallerError) -> str:
     """Return the code of an error, a key of `STATUS`: whatever is wrong within a rule is a bad rule."""
-    match error:
-        case RequestError():
-            return error.code
-        case BadValue() if not _RULES.match(error.field):
-            return error.fault
-        case BadValue():
-            return "bad_rule"
+    if isinstance(error, RequestError):
+        return error.code
+    if isinstance(error, BadValue):
+        section, inside, _ = error.field.partition(".")
+        in_rules = section.partition("[")[0] in SECTIONS and (inside or error.fault != "unknown_field")
+        return "bad_rule" if in_rules else error.fault
     return "bad_value"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from alsriaz.errors import DataError
-from alsriaz.platform.setting import nearest, shown
+from alsriaz.platform.values import nearest, shown
 
 NEEDED: Final = ("customer", "item", "quantity", "date")
 READ: Final = (*NEEDED, "invoice", "description")

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from alsriaz.errors import DataError
 from alsriaz.platform.days import day_of
-from alsriaz.platform.setting import shown
 from alsriaz.platform.spec import DATE_FORMATS
+from alsriaz.platform.values import shown
 from alsriaz.tables.texts import Codes, each_distinct
 
 NO_DAY: Final = -1

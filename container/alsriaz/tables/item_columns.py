@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from alsriaz.errors import DataError
-from alsriaz.model.attributes import MOST_COLUMNS, MOST_NAME_CHARACTERS
+from alsriaz.platform.limits import MOST_COLUMNS, MOST_NAME_CHARACTERS
 from alsriaz.platform.plain_number import parse_number
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.tables.columns import item_id_places, listed, may_be_item_id, offered, plain
 
 DESCRIPTION: Final = "description"

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from alsriaz.errors import DataError
-from alsriaz.model.attribute_columns import MISSING, Codes, Column, number_column, text_column
-from alsriaz.model.conditions import MOST_VALUE_BYTES
+from alsriaz.model.attributes import MISSING, Codes, Column, number_column, text_column
+from alsriaz.platform.limits import MOST_VALUE_BYTES
 from alsriaz.platform.plain_number import shortest_text
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.tables.collected import IdColumn
 from alsriaz.tables.item_columns import MOST_GIVEN, number_of
 from alsriaz.tables.item_rows import ItemRows

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from alsriaz.errors import DataError
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.tables.batches import Numbers
 from alsriaz.tables.columns import offered
 from alsriaz.tables.csv_rows import CsvRows

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import BinaryIO, Final, NamedTuple
 
 from alsriaz.errors import DataError
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.tables.columns import find_columns
 from alsriaz.tables.lines import BOM, LONGEST_LINE, LineGuard, NotUtf8, last_line_end
 from alsriaz.tables.sales_spec import SalesSpec

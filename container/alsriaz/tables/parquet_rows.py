@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from alsriaz.errors import DataError
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.tables.batches import Batch
 from alsriaz.tables.columns import READ, find_columns
 from alsriaz.tables.sales_spec import SalesSpec

@@ -10,7 +10,7 @@ from itertools import dropwhile
 from typing import Final, NamedTuple
 
 from alsriaz.errors import DataError
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.tables.columns import NEEDED, find_columns, listed, offered, roles_in
 from alsriaz.tables.day_column import looks_like_date
 from alsriaz.tables.sales_spec import SalesSpec

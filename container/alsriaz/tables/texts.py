@@ -8,8 +8,9 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from alsriaz.model.conditions import MOST_VALUE_BYTES
-from alsriaz.model.ids import FORBIDDEN, MOST_BYTES
+from alsriaz.platform.limits import FORBIDDEN_IN_IDS as FORBIDDEN
+from alsriaz.platform.limits import MOST_ID_BYTES as MOST_BYTES
+from alsriaz.platform.limits import MOST_VALUE_BYTES
 from alsriaz.platform.plain_number import parse_number
 
 T = TypeVar("T", bound=np.generic)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alsriaz.model.attribute_columns import MISSING, Column, text_column
-from alsriaz.model.attributes import Attributes, ItemTable
+from alsriaz.model.attributes import MISSING, Attributes, Column, ItemTable, text_column
 from alsriaz.model.ids import IdTable, pack_ids
 from alsriaz.platform.plain_number import shortest_text
 from alsriaz.tables.item_columns import DESCRIPTION

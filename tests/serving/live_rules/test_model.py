@@ -6,14 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-
-from alsriaz.questions.recommender import Limits, Recommender
 from alsriaz.questions.served_model import ServedModel
-from alsriaz.questions.tasks import TASKS
 from alsriaz.rules.rules import parse_standing_rules
+
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.tally import Tally
+from alsriaz.questions.tasks import TASKS
 from alsriaz.serving.live_rules.follower import Live
 from alsriaz.serving.live_rules.model import LiveModel, LiveRules
-from alsriaz.serving.tally import Tally
 from tests.small_models import shop
 
 DEPARTMENT = {"department": ["FRUIT", "BAKERY", "SWEETS", "FRUIT", None, "FRUIT"]}

@@ -9,7 +9,7 @@ import pytest
 
 from alsriaz.errors import CallerError
 from alsriaz.platform.spec import parse_spec
-from alsriaz.training.engines import Factors, RatingMatrix, blocks_for, class_data, spark
+from alsriaz.training.engines import FittedFactors, RatingMatrix, blocks_for, class_data, spark
 from alsriaz.training.engines.class_data import main
 from alsriaz.training.engines.jvm import spark_jars
 from alsriaz.training.engines.spark import SparkEngine
@@ -34,7 +34,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(folder)  # it is large
 
 
-def fitted(scratch: Path) -> tuple[Factors, str, str]:
+def fitted(scratch: Path) -> tuple[FittedFactors, str, str]:
     """Return what the engine learns with the archive that it finds, java's memory map, and java's log."""
     scratch.mkdir()
     with SparkEngine(scratch, heap_mb=600) as engine:

@@ -11,12 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from alsriaz.errors import CallerError, SpecError
-from alsriaz.model.folder import open_model
 from alsriaz.platform.layout import Layout
-from alsriaz.rules.binding import bind, make_layer
-from alsriaz.rules.notices import Notice
-from alsriaz.rules.rules import Rules
-from alsriaz.serving.live_rules.binding import bind_whole
+from alsriaz.questions.question import Limits
+from alsriaz.questions.shop import open_shop
 from alsriaz.serving.live_rules.file_source import FileSource
 from alsriaz.serving.live_rules.folder import FOLDER, RulesFolder
 from alsriaz.serving.live_rules.location import FileLocation, Location
@@ -45,16 +42,7 @@ def check_for(settings: Settings, layout: Layout) -> Check:
     """
     if settings.multi_model:
         return lambda rules: ()
-    model = open_model(layout.model)
-    standing = make_layer(model.standing_rules, model.catalogue)
-    k = min(model.spec.reco_item, settings.max_k)
-    known = set(bind([standing], model.catalogue).notices)
-
-    def check(rules: Rules) -> list[Notice]:
-        told = bind_whole(standing, rules, model.catalogue, k).bound.notices
-        return [notice for notice in told if notice not in known]
-
-    return check
+    return open_shop(layout.model, Limits(settings.max_k)).check_live
 
 
 def main() -> int:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from alsriaz.errors import RuleError, SpecError
+from alsriaz.errors import BadValue, SpecError
 from alsriaz.platform.json_file import read_object
-from alsriaz.rules.rules import Rules, parse_standing_rules
+from alsriaz.rules.rows import Rules, read_rules_file
 from alsriaz.serving.live_rules.folder import RulesFolder
 
 LOOK_SECONDS = 1.0
@@ -55,10 +55,10 @@ class Follower:
         try:
             version = self._folder.version()
             if version is not None and (self._live is None or version != self._live.version):
-                self._live = Live(version, parse_standing_rules(read_object(self._folder.file_of(version))))
+                self._live = Live(version, read_rules_file(read_object(self._folder.file_of(version))))
         except OSError as error:
             self._tell(f"{error.strerror}.")
-        except (SpecError, RuleError) as error:
+        except (SpecError, BadValue) as error:
             self._tell(str(error))
         else:
             self._told = None

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from alsriaz.questions.served_model import ServedModel
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
 from alsriaz.serving.live_rules.folder import FOLDER
 from alsriaz.serving.live_rules.follower import Follower, Live
 
@@ -35,6 +36,11 @@ def live_rules_of(environ: Mapping[str, str], kept_in_part: Callable[[], None]) 
     return LiveRules(Follower(Path(folder)).live, kept_in_part) if folder else NO_LIVE_RULES
 
 
+def follow(shop: Shop, live: LiveRules) -> Recommender:
+    """Return what answers from a shop under the live rules of now."""
+    return Recommender(shop, LiveModel(shop, live).now)
+
+
 class LiveModel:
     """Keeps a model's rules up to date. Every method may be called from any thread.
 
@@ -42,13 +48,13 @@ class LiveModel:
     records are answered under the same rules.
     """
 
-    def __init__(self, served: ServedModel, live: LiveRules) -> None:
+    def __init__(self, served: Shop, live: LiveRules) -> None:
         """Take the model under its standing rules alone, and what it is to follow."""
         self._follow = live
         self._binding = threading.Lock()
-        self._now: tuple[Live | None, ServedModel] = None, served  # the version last seen; the model, as it answers
+        self._now: tuple[Live | None, Shop] = None, served  # the version last seen; the model, as it answers
 
-    def now(self) -> ServedModel:
+    def now(self) -> Shop:
         """Return the model under the rules in force, bound now where they are new."""
         live = self._follow.live()
         seen, served = self._now
@@ -58,12 +64,12 @@ class LiveModel:
             live = self._follow.live()  # again: while we waited a newer version may have been bound
             seen, served = self._now
             if live is not None and live is not seen:
-                served = served.with_live(live.version, live.rules)
+                served = served.under(live.version, live.rules)
                 self._tell(served)
                 self._now = live, served
             return served
 
-    def _tell(self, served: ServedModel) -> None:
+    def _tell(self, served: Shop) -> None:
         if served.left_out:
             self._follow.kept_in_part()
             reasons = " ".join(str(error) for error in served.left_out)

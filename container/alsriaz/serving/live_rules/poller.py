@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from alsriaz.errors import RequestError, RuleError, SpecError
-from alsriaz.platform.days import Day
+from alsriaz.errors import BadValue, SpecError
 from alsriaz.platform.json_file import read_object
-from alsriaz.platform.setting import shown
-from alsriaz.rules.notices import Notice
-from alsriaz.rules.rules import Rules, parse_standing_rules
-from alsriaz.scoring.history import DEFAULT_MOST_ENTRIES, parse_history
+from alsriaz.platform.limits import MOST_HISTORY
+from alsriaz.platform.values import shown
+from alsriaz.rules.binding import Notice
+from alsriaz.rules.rows import Guest, Rules, read_rules_file
+from alsriaz.scoring.history import read_history
 from alsriaz.serving.live_rules.folder import FOLDER, RulesFolder, version_of
 from alsriaz.serving.live_rules.source import Source, Unusable
 from alsriaz.serving.live_rules.status import Status
@@ -37,7 +37,7 @@ class Poller:
             source: of the rules.
             uri: where they are, for the log.
             folder: where workers find them.
-            check: raises RuleError where the model can't keep rules that are good by themselves; returns what is to be
+            check: raises BadValue where the model can't keep rules that are good by themselves; returns what is to be
                 told of those that it can.
         """
         self._source = source
@@ -95,12 +95,12 @@ class Poller:
     def _judge(self, staged: Path) -> tuple[Iterable[Notice], Unusable | None]:
         """Return what is to be told of rules, and what is wrong with them."""
         try:
-            rules = parse_standing_rules(read_object(staged))
+            rules = read_rules_file(read_object(staged))
             _check_histories(rules)
             return self._check(rules), None
         except SpecError as error:
             return (), Unusable("malformed", str(error))
-        except RuleError as error:
+        except BadValue as error:
             return (), Unusable("refused", str(error))
 
     def _succeeded(self) -> None:
@@ -127,16 +127,17 @@ class Poller:
 
 
 def _check_histories(rules: Rules) -> None:
-    """Raise RuleError where a history can't be read, though none has an effect here.
+    """Raise BadValue where a history can't be read, though none has an effect here.
 
     It is all that rules leave as it came. Nested deeply, it could be read by us and yet not by a worker, whose stack is
     deeper.
     """
-    for guest in rules.include_customers:
+    guests: tuple[Guest, ...] = rules.get("include.customers", ())
+    for guest in guests:
         if guest.history is None:
             continue
         try:
-            parse_history(guest.history, Day(0), DEFAULT_MOST_ENTRIES)
-        except RequestError as error:
+            read_history(guest.history, "history", MOST_HISTORY)
+        except BadValue as error:
             message = f"the history of {shown(guest.customer)} in include.customers: {error}"
-            raise RuleError("include.customers", message) from None
+            raise BadValue("include.customers", message) from None

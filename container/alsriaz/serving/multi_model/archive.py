@@ -14,7 +14,7 @@ from typing import Any
 
 from alsriaz.errors import ModelError
 from alsriaz.model.manifest import MANIFEST_NAME, Manifest, read_manifest
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 
 _LARGEST_MANIFEST = 2**24
 

@@ -6,10 +6,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from alsriaz.model.attribute_columns import TEXT_SIGNPOSTS
+from alsriaz.model.attributes import TEXT_SIGNPOSTS
 from alsriaz.model.ids import SIGNPOSTS
 from alsriaz.platform.layout import RULES_NAME
-from alsriaz.rules.catalogue import most_cached_bytes
+from alsriaz.rules.side import most_cached_bytes
 
 _PER_ITEM = 17  # bytes: popularity as float32, whether the item is new, its factors' norm, and its inverse as float32
 _PER_CUSTOMER = 9  # its factors' norm, and that it is not new

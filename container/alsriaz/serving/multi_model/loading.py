@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from alsriaz.model.folder import open_model
 from alsriaz.model.manifest import Manifest, verify_files
 from alsriaz.platform.layout import RULES_NAME, Layout
-from alsriaz.questions.served_model import check_room
+from alsriaz.questions.question import Limits
+from alsriaz.questions.shop import open_shop
 from alsriaz.serving.multi_model.archive import unpack_files, unpack_manifest
 from alsriaz.serving.multi_model.cost import model_size
 from alsriaz.serving.multi_model.entry import Entry
@@ -67,7 +67,7 @@ class Loader:
             if prepared.archive is not None:
                 unpack_files(prepared.archive, prepared.manifest.files, folder)
             verify_files(folder, prepared.manifest)
-            check_room(open_model(folder), self._most_k)
+            open_shop(folder, Limits(self._most_k))
         except BaseException:
             self._registry.remove(entry)
             raise

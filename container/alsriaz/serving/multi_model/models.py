@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alsriaz.errors import ModelError, RequestError
-from alsriaz.model.folder import open_model
 from alsriaz.platform.layout import Layout
-from alsriaz.platform.setting import shown
-from alsriaz.questions.recommender import Limits, Recommender
-from alsriaz.serving.live_rules.model import NO_LIVE_RULES, LiveRules
+from alsriaz.platform.values import shown
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import open_shop
+from alsriaz.serving.live_rules.model import NO_LIVE_RULES, LiveRules, follow
 from alsriaz.serving.multi_model.entry import Entry
 from alsriaz.serving.multi_model.loading import Loader
 from alsriaz.serving.multi_model.names import check_name, name_after, token_after
@@ -260,10 +261,10 @@ class Models:
         return lease
 
     def _open(self, entry: Entry) -> Recommender:
-        model = open_model(Path(entry.folder))
-        if model.manifest.short_hash != entry.model:
+        shop = open_shop(Path(entry.folder), self._terms.limits)
+        if shop.model_hash != entry.model:
             raise ModelError("Its folder holds another model than when it was loaded.")
-        return Recommender(model, self._terms.limits, self._terms.live)
+        return follow(shop, self._terms.live)
 
     def _worker(self) -> str:
         """Return this worker's name; from the first time on the others can reach it."""

@@ -5,7 +5,7 @@ import binascii
 from urllib.parse import quote
 
 from alsriaz.errors import RequestError
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 
 MOST_CHARACTERS = 1024
 _MOST_ENCODED = 7000  # a request's first line may have 8 KB

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from alsriaz.errors import ModelError, RequestError
 from alsriaz.model.manifest import MANIFEST_NAME, Manifest, read_manifest
 from alsriaz.platform.layout import Layout
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 
 _ARCHIVE = ".tar.gz"
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from alsriaz.errors import RequestError
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.serving.multi_model.entry import EMPTY, Entry, Snapshot, pack, unpack
 
 

@@ -4,10 +4,11 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import unquote
 
-from alsriaz.errors import RequestError
-from alsriaz.platform.setting import shown
+from alsriaz.errors import CallerError, RequestError
+from alsriaz.platform.values import shown
+from alsriaz.serving.media import JSON
 from alsriaz.serving.multi_model.entry import Entry
-from alsriaz.serving.wire import JSON, decode
+from alsriaz.serving.wire import decode
 
 _EXPECTED = 'expected {"model_name": "...", "url": "/opt/ml/models/..."}'
 
@@ -20,7 +21,7 @@ def load_request(body: bytes) -> tuple[str, str]:
     """
     asked = decode(BytesIO(body), JSON)
     (record,) = [{}] if asked.batch else asked.records
-    if isinstance(record, RequestError):
+    if isinstance(record, CallerError):
         raise record
     values = []
     for field in ("model_name", "url"):

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from alsriaz.model.ids import Positions
-from alsriaz.rules.binding import Cap
-from alsriaz.scoring.scorers import Mask
+from alsriaz.model.arrays import Mask, Positions
+from alsriaz.rules.rows import Cap
 
 
 def within_caps(positions: Positions, most: int, caps: Sequence[Cap], counted: Positions) -> Positions:

@@ -20,8 +20,7 @@ from alsriaz.platform.channels import Channel
 from alsriaz.platform.layout import Layout
 from alsriaz.platform.spec import parse_spec
 from alsriaz.tables.objects import sales_kind
-from alsriaz.training.inputs import Inputs
-from alsriaz.training.pipes import MOST_JSON, copy_table, open_pipe
+from alsriaz.training.inputs import MOST_JSON, Inputs, copy_table, open_pipe
 from tests.train_process import feeding
 
 H, A, B = b"customer,item,quantity,date\n", b"a,x,1,2011-01-01\n", b"b,y,2,2011-01-02\n"
