@@ -13,10 +13,7 @@ sys.path[:1] = [str(ROOT / "container"), str(ROOT)]
 
 from alsriaz.errors import RequestError  # noqa: E402
 from alsriaz.model.folder import open_model  # noqa: E402
-from alsriaz.questions.question import (
-    Limits,
-    Record,
-)
+from alsriaz.questions.question import Limits, Record  # noqa: E402
 from alsriaz.questions.recommender import Recommender  # noqa: E402
 from alsriaz.questions.shop import Shop  # noqa: E402
 from alsriaz.questions.tally import Tally  # noqa: E402
