@@ -21,7 +21,7 @@ import orjson
 
 from alsriaz.errors import BadValue, CallerError, RequestError
 from alsriaz.platform.json_file import no_constant, no_repeats, told_of
-from alsriaz.platform.values import nearest, parse_id, shown
+from alsriaz.platform.values import check_fields, parse_id, shown
 from alsriaz.questions.tally import Answer, Answered, Record
 from alsriaz.rules.rows import SECTIONS
 from alsriaz.serving.settings import CSV, JSON, LINES
@@ -190,7 +190,7 @@ def decode_in_place(body: IO[bytes], media: str) -> Request:
             return _decode_json(_text(body))
         except UnicodeDecodeError:
             pass
-        except RequestError as error:
+        except CallerError as error:
             if _is_one_line(body, start):
                 return Request([error], batch=False)
     return Request(_Lines(body, start, _decode_line, _decode_line), batch=False)
@@ -272,10 +272,7 @@ def _decode_json(text: str) -> Request:
     if instances is None:
         value.pop("instances", None)
         return Request([value], batch=False)
-    for name in value:
-        if name != "instances":
-            message = f"There is no field {shown(name)}{nearest(name, ('instances',))} Known are instances."
-            raise RequestError("unknown_field", message, name[:80])
+    check_fields(value, ("instances",))
     if not isinstance(instances, list):
         raise RequestError("bad_value", f"instances is {shown(instances)}, expected a list of objects.", "instances")
     if not instances:
