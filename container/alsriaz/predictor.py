@@ -24,8 +24,8 @@ from alsriaz.questions.tally import OTHER, Record
 from alsriaz.questions.tasks import label_of
 from alsriaz.serving import wire
 from alsriaz.serving.metrics import CONTENT_TYPE, Metrics
+from alsriaz.serving.multi_model.interface import entry_body, load_request, model_in_path, page_body
 from alsriaz.serving.multi_model.models import Models
-from alsriaz.serving.multi_model.wire import entry_body, load_request, model_in_path, page_body
 from alsriaz.serving.settings import CSV, JSON, Settings
 from alsriaz.serving.watch import Application, Environ, Exchange, exchange_of, watched
 
@@ -39,7 +39,7 @@ _PIECES_AT_ONCE = 64
 _PAYLOAD_MB = 1  # 150,000 ids: seconds or minutes, far from the 600 s that the platform waits; it has 6
 _THREADS_USED = 2  # of a worker: one computes while the other one reads or writes
 
-Lease = tuple[Recommender, Callable[[], None]]
+Leased = tuple[Recommender, Callable[[], None]]
 """What answers one request, and what to call when it is done."""
 
 
@@ -74,7 +74,7 @@ def execution_parameters(settings: Settings) -> dict[str, int | str]:
     }
 
 
-def base_app(settings: Settings, metrics: Metrics, lease: Callable[[Environ], Lease]) -> Flask:
+def base_app(settings: Settings, metrics: Metrics, lease: Callable[[Environ], Leased]) -> Flask:
     """Return an application with all but a model: `lease` gives what POST /invocations is answered by, or raises."""
     app = Flask("alsriaz", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
@@ -139,7 +139,7 @@ def _route_of(app: Flask) -> Callable[[str], str | None]:
 def create_models_app(models: Models, settings: Settings, metrics: Metrics) -> Flask:
     """Return the application for multi-model mode, in which `models` come and go; there is none at first."""
 
-    def lease(environ: Environ) -> Lease:
+    def lease(environ: Environ) -> Leased:
         target = environ.get("HTTP_X_AMZN_SAGEMAKER_TARGET_MODEL", "").strip()
         if not target:
             raise models.explain_no_target()
@@ -209,7 +209,7 @@ def _utf8(header: str) -> str:
 
 
 def respond(
-    lease: Lease, environ: Environ, most_bytes: int | None, settings: Settings
+    lease: Leased, environ: Environ, most_bytes: int | None, settings: Settings
 ) -> tuple[str, list[bytes] | ClosingIterator]:
     """Return the media type and the body of the answer to a request that asks questions.
 

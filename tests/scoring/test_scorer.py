@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from alsriaz.scoring.factors import DotTerm, RankedFactors
-from alsriaz.scoring.history import NOBODY, Entry, find_buyer
+from alsriaz.scoring.history import NOBODY, HistoryEntry, find_buyer
 from alsriaz.scoring.scorer import Boost, Scorer
 from alsriaz.scoring.scorers import Scorers
 from tests.scorers import best, by_factors, exact, given_scores
@@ -68,9 +68,9 @@ def test_known_customers_baskets_and_nobody_are_scored_together_as_each_alone() 
     buyers = [
         find_buyer(model, "ann"),
         NOBODY,
-        find_buyer(model, "bob", [Entry("dates")]),
+        find_buyer(model, "bob", [HistoryEntry("dates")]),
         find_buyer(model, "zoe"),
-        find_buyer(model, None, [Entry("apple"), Entry("soap")]),
+        find_buyer(model, None, [HistoryEntry("apple"), HistoryEntry("soap")]),
     ]
     together = scorers.scorer(buyers)
     assert [buyer.source for buyer in buyers] == ["model", "popular", "history", "popular", "history"]

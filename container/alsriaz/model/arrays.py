@@ -13,6 +13,8 @@ Mask = npt.NDArray[np.bool_]
 Scores = npt.NDArray[np.float32]
 Factors = npt.NDArray[np.float32]
 """Shape (n, rank)."""
+Codes = npt.NDArray[np.int32]
+"""Places in a table of distinct values."""
 Values = npt.NDArray[np.float64]
 """What scores are before they are rounded."""
 

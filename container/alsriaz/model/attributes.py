@@ -20,13 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from alsriaz.errors import BadValue
-from alsriaz.model.arrays import Mask
+from alsriaz.model.arrays import Codes, Mask
 from alsriaz.model.conditions import Condition, Where
 from alsriaz.model.ids import IdTable, pack_ids
 from alsriaz.platform.plain_number import parse_number
 from alsriaz.platform.values import nearest, shown
-
-Codes = npt.NDArray[np.int32]
 
 MISSING: Final = -1
 TEXT_SIGNPOSTS: Final = 256

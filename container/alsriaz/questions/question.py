@@ -18,7 +18,7 @@ from alsriaz.platform.limits import (
 )
 from alsriaz.platform.values import an_id, shown
 from alsriaz.rules.rows import NO_RULES, SECTIONS, Rules
-from alsriaz.scoring.history import Entry, read_history
+from alsriaz.scoring.history import HistoryEntry, read_history
 
 
 class Limits(NamedTuple):
@@ -45,7 +45,7 @@ class Question:
 
     task: str = "recommend"
     customer: str | None = None
-    history: Sequence[Entry] | None = None
+    history: Sequence[HistoryEntry] | None = None
     on_unknown: str = "popular"
     item: str | None = None
     items: Sequence[str] | None = None

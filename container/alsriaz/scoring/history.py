@@ -19,7 +19,7 @@ from alsriaz.scoring.ratings import PairPurchases, decay, rate
 
 
 @dataclass(frozen=True)
-class Entry:
+class HistoryEntry:
     """One purchase in a history; a day of None is the window's last one."""
 
     item: str
@@ -78,7 +78,7 @@ class Buyer(NamedTuple):
 NOBODY: Final = Buyer(None, "popular")
 
 
-def find_buyer(model: Model, customer: str | None, history: Sequence[Entry] | None = None) -> Buyer:
+def find_buyer(model: Model, customer: str | None, history: Sequence[HistoryEntry] | None = None) -> Buyer:
     """Return who a customer's id (None without one) and a history, where there is one, speak of.
 
     Raises:
@@ -106,7 +106,9 @@ def stored(model: Model, customer: int | None) -> Bought:
     return Bought(model.bought_by(customer), purchases)
 
 
-def _with_history(model: Model, customer: int | None, history: Sequence[Entry]) -> tuple[Bought | None, Sequence[str]]:
+def _with_history(
+    model: Model, customer: int | None, history: Sequence[HistoryEntry]
+) -> tuple[Bought | None, Sequence[str]]:
     """Return what is stored with a history's entries added, and its items that were never sold; None if all are."""
     positions = [model.item_ids.position_of(entry.item) for entry in history]
     known = [(position, entry) for position, entry in zip(positions, history, strict=True) if position is not None]
@@ -182,7 +184,7 @@ def _parse_day(value: Any) -> Day:
 _DAY = Kind("a day as yyyymmdd or yyyy-mm-dd", _parse_day)
 
 
-def read_history(given: Any, path: str, most: int) -> list[Entry]:
+def read_history(given: Any, path: str, most: int) -> list[HistoryEntry]:
     """Return the entries of a history: item ids, or objects with item, quantity and date.
 
     Raises:
@@ -195,16 +197,16 @@ def read_history(given: Any, path: str, most: int) -> list[Entry]:
     return [_entry(value, f"{path}[{place}]") for place, value in enumerate(given)]
 
 
-def _entry(value: Any, path: str) -> Entry:
+def _entry(value: Any, path: str) -> HistoryEntry:
     if not isinstance(value, dict):
-        return Entry(an_id(value, path))
+        return HistoryEntry(an_id(value, path))
     check_fields(value, ("item", "quantity", "date"), path)
     if value.get("item") is None:
         message = f"{path} has no item, expected the id of what was bought."
         raise BadValue(f"{path}.item", message, "missing_field")
     item = an_id(value["item"], f"{path}.item")
     quantity, date = value.get("quantity"), value.get("date")
-    return Entry(
+    return HistoryEntry(
         item,
         1.0 if quantity is None else _QUANTITY.read(quantity, f"{path}.quantity"),
         None if date is None else _DAY.read(date, f"{path}.date"),

@@ -17,7 +17,7 @@ from alsriaz.scoring.history import Bought, Buyer, factor_contributions
 from alsriaz.scoring.scorer import GivenTerm, Scorer, Term
 
 
-class Source(Protocol):
+class TermSource(Protocol):
     """Where a term of customers' scores of items comes from."""
 
     def term(self, buyers: Sequence[Buyer]) -> Term | None:
@@ -84,7 +84,7 @@ class Scorers:
         """What costs time once is done here, so that the first question is answered as fast as the next."""
         self._model = model
         self._factors = FactorSource(model)
-        self.sources: tuple[Source, ...] = (self._factors, PopularitySource(model))
+        self.sources: tuple[TermSource, ...] = (self._factors, PopularitySource(model))
         self._factors.items.largest_norm  # noqa: B018 - reads the factors through
 
     def scorer(self, buyers: Sequence[Buyer]) -> Scorer:

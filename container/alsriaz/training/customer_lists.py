@@ -15,7 +15,7 @@ from alsriaz.questions.recommender import pages_for
 from alsriaz.questions.shop import Shop
 from alsriaz.rules.lists import Page
 from alsriaz.rules.rows import Guest, Rules
-from alsriaz.scoring.history import Entry, read_history
+from alsriaz.scoring.history import HistoryEntry, read_history
 
 PROGRESS_SECONDS = 5
 
@@ -46,7 +46,7 @@ def customer_lists(model: Model, progress: Callable[[str], None]) -> Iterator[Cu
     yield from _lists(shop, guests, baskets)
 
 
-def read_baskets(rules: Rules) -> dict[str, list[Entry]]:
+def read_baskets(rules: Rules) -> dict[str, list[HistoryEntry]]:
     """Return the histories that include.customers of rules.json give, by customer.
 
     Raises:
@@ -77,7 +77,9 @@ def _wanted(model: Model, rules: Rules) -> list[int]:
     return np.flatnonzero(wanted).tolist()
 
 
-def _lists(shop: Shop, customers: Sequence[str], baskets: Mapping[str, Sequence[Entry]]) -> Iterator[CustomerList]:
+def _lists(
+    shop: Shop, customers: Sequence[str], baskets: Mapping[str, Sequence[HistoryEntry]]
+) -> Iterator[CustomerList]:
     questions = [Question(customer=customer, history=baskets.get(customer)) for customer in customers]
     try:
         pages = pages_for(shop, questions)

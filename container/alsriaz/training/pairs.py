@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from alsriaz.errors import DataError
+from alsriaz.model.arrays import Codes
 from alsriaz.platform.days import Day, day_text, today
 from alsriaz.platform.spec import Spec
 from alsriaz.scoring.ratings import PairPurchases, decay
 from alsriaz.tables.sales import Purchases
-
-Codes = npt.NDArray[np.int32]
 
 ROUNDING = 1e-12
 """0.1 + 0.2 - 0.3 is not quite 0: what is returned whole leaves at most this share of what was moved."""

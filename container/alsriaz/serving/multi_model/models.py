@@ -28,10 +28,10 @@ from alsriaz.questions.recommender import Recommender
 from alsriaz.questions.shop import open_shop
 from alsriaz.serving import overdue
 from alsriaz.serving.live_rules.following import LiveRules, follow
+from alsriaz.serving.multi_model.interface import check_name, name_after, token_after
 from alsriaz.serving.multi_model.places import folder_of_url, manifest_of, place_of_target
 from alsriaz.serving.multi_model.pool import LOOK_AGAIN_SECONDS, Lease, Pool
 from alsriaz.serving.multi_model.registry import Entry, Registry, not_loaded
-from alsriaz.serving.multi_model.wire import check_name, name_after, token_after
 from alsriaz.serving.settings import Settings
 
 PAGE = 100

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from alsriaz.errors import RequestError
-from alsriaz.serving.multi_model.wire import check_name, load_request, model_in_path, name_after, token_after
+from alsriaz.serving.multi_model.interface import check_name, load_request, model_in_path, name_after, token_after
 from tests.serving.multi_model_platform import path_of
 
 GOOD = ["a", ".", "..a", "a/b", "/", " ", "\n", "é" * 1024, "z" * 1024, "%2F", "🧀" * 500]
