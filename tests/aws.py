@@ -2,7 +2,6 @@
 
 import base64
 import json
-import socket
 import subprocess
 import time
 import urllib.error
@@ -20,6 +19,7 @@ import pytest
 
 from tests.image.docker import PATIENCE, docker, started_container
 from tests.moto_server import REGION, Moto, listening
+from tests.serving.serving_process import free_port
 
 ACCOUNT = "123456789012"  # moto's own
 PASSWORD = f"{ACCOUNT}-auth-token"  # what moto's get-login-password gives
@@ -116,9 +116,7 @@ class Registry:
 @contextmanager
 def started_registry(*options: str) -> Iterator[Registry]:
     """Hold a registry; `options` are of docker run."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        registry = Registry(f"127.0.0.1:{probe.getsockname()[1]}")
+    registry = Registry(f"127.0.0.1:{free_port()}")
     settings = ("--env", f"REGISTRY_HTTP_ADDR={registry.address}", "--env", "REGISTRY_LOG_LEVEL=warn")
     command = ("docker-registry", "serve", "/etc/docker/registry/config.yml")
     with started_container(registry_image(), *command, options=("--network", "host", *settings, *options)) as container:

@@ -4,13 +4,19 @@ import os
 import subprocess
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ONLINE_RETAIL = "ALSRIAZ_ONLINE_RETAIL"
+# For the many short jobs of this machine: java compiles only roughly and has no threads that collect garbage beside the
+# work. It computes the same, bit by bit, in two thirds of the CPU time. The image's java is as its users have it.
+JAVA_FOR_SHORT_JOBS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 FILES = ("online_retail.csv.gz", "online_retail_pipe.csv.gz")
 IMAGE_TESTS = "ALSRIAZ_IMAGE_TESTS"
 LEFT_OUT = pytest.StashKey[dict[str, int]]()  # how many, by what is missing
+SLOW = ("process", "spark", "online_retail")
+TOGETHER = ("tests/image/test_sdk",)  # not at the same time: both SDKs make and remove the network sagemaker-local
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,6 +45,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         leave_out(config, items, "online_retail", wanted)
     if any(item.get_closest_marker("image") for item in items) and (missing := no_image_tests()):
         leave_out(config, items, "image", f"on the image; {missing}")
+    put_long_files_first(items)
+
+
+def put_long_files_first(items: list[pytest.Item]) -> None:
+    """Order files for workers that take one after the other: what needs the image waits a little, for it may be built
+    at the same time, and files of quick tests come last, so that all workers end together.
+    """
+    marks: dict[Path, set[str]] = {}
+    for item in items:
+        marks.setdefault(item.path, set()).update(mark.name for mark in item.iter_markers())
+    items.sort(key=lambda item: 1 if "image" in marks[item.path] else 2 * marks[item.path].isdisjoint(SLOW))
 
 
 def leave_out(config: pytest.Config, items: list[pytest.Item], marker: str, wanted: str) -> None:
@@ -62,8 +79,29 @@ def no_image_tests() -> str:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash[LEFT_OUT]
     if session.config.getoption("--fail-if-left-out") and not_run(session.config) and not session.exitstatus:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a worker of pytest-xdist one file after the other, in the order of `put_long_files_first`."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((files for files in TOGETHER if nodeid.startswith(files)), super()._split_scope(nodeid))
+
+    config.option.loadscopereorder = False
+    return Files(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Note what a worker of pytest-xdist has left out: each has collected the same tests."""
+    node.config.stash[LEFT_OUT] |= getattr(node, "workeroutput", {}).get("left_out", {})
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -87,9 +125,10 @@ def not_run(config: pytest.Config) -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_environment() -> Generator[None, None, None]:
-    """Hide the caller's settings from the tests, and from the processes that tests start."""
+    """Hide the caller's settings from the tests, and from the processes that tests start; start java quickly."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("ALSRIAZ_", "SAGEMAKER_")) and name != ONLINE_RETAIL:
                 patch.delenv(name)
+        patch.setenv("JAVA_TOOL_OPTIONS", JAVA_FOR_SHORT_JOBS)
         yield

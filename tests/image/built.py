@@ -53,3 +53,7 @@ def build_files() -> Iterator[Path]:
         made = any(part == "__pycache__" or part.endswith(".egg-info") for part in path.parts)
         if path.is_file() and not made:
             yield path
+
+
+if __name__ == "__main__":
+    built_image()

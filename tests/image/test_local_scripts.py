@@ -6,7 +6,6 @@ import os
 import pty
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.image.docker import PATIENCE
+from tests.serving.serving_process import free_port
 
 pytestmark = pytest.mark.image
 
@@ -94,12 +94,6 @@ def clone() -> Iterator[Clone]:
             for path in [Path(folder), *Path(folder).rglob("*")]:
                 os.chown(path, NOBODY, NOBODY)
         yield Clone(place, caller)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -194,25 +194,15 @@ def csv_cells(model: Recommender, customer: str) -> list[str]:
     return [customer, *(pick["item"] for pick in model.answer({"customer": customer})["recommendations"])]
 
 
-FAILURES: list[tuple[dict[str, Any], str, str]] = [
-    (
-        {"als_rank": 0},
-        "hyperparameters.json: als_rank is 0, expected a whole number from 1 to 1000.",
-        "a hyperparameter out of range",
-    ),
-    ({"rank": 8}, "hyperparameters.json has an unknown setting 'rank', did you mean 'als_rank'?", "an unknown one"),
-]
-
-
-@pytest.mark.parametrize(("hyperparameters", "says", "why"), FAILURES, ids=[row[-1] for row in FAILURES])
-def test_why_a_job_failed_reaches_the_caller(at: Desk, hyperparameters: dict[str, Any], says: str, why: str) -> None:
-    output = at.folder / "failed" / why.replace(" ", "-")
+def test_why_a_job_failed_reaches_the_caller(at: Desk) -> None:
+    says = "hyperparameters.json: als_rank is 0, expected a whole number from 1 to 1000."
+    output = at.folder / "failed"
     told = at.ask(
         "fail",
         **common(at),
         output=str(output),
         channels={"training": sales_channel(at)},
-        hyperparameters=hyperparameters,
+        hyperparameters={"als_rank": 0},
     )
     assert told.result["raised"].endswith("Process exited with code: 1")
     assert f"error: {says}" in told.shown

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -169,10 +170,15 @@ def until_ready(server: HttpServer) -> None:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on now.
+
+    It lies below those that the kernel hands out (from 32768 on), so that no connection of this machine takes it.
+    """
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_768)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("0.0.0.0", port))  # noqa: S104
+            return port
 
 
 def until(condition: Callable[[], bool], explain: Callable[[], str] = str) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from tests.image.serving_container import InContainer
 from tests.serving.serving_process import (
     PATIENCE,
     Answer,
     HttpServer,
+    Locally,
     Server,
     Serving,
     descendants,
@@ -351,20 +353,19 @@ WRONG: list[tuple[dict[str, str], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("environ", "words"), WRONG)
+# All of them here; in the image, whose program is the same, one shows that the container's environment is read.
+WRONG_THERE = [pytest.param(Locally(), *case, id=next(iter(case[0]))) for case in WRONG]
+WRONG_THERE += [pytest.param(InContainer(), *WRONG[0], id="container", marks=pytest.mark.image)]
+
+
+@pytest.mark.parametrize(("way", "environ", "words"), WRONG_THERE)
 def test_a_wrong_variable_ends_serve_with_one_sentence(
-    serving: Serving, root: Path, environ: dict[str, str], words: str
+    way: Serving, root: Path, environ: dict[str, str], words: str
 ) -> None:
-    with serving.started(root, environ) as server:
+    with way.started(root, environ) as server:
         assert server.wait() == 1
         assert words in server.log()
         assert len(server.log().strip().splitlines()) == 1
-
-
-def test_the_port_is_the_platform_s_to_choose(root: Path) -> None:
-    with running_server({"ALSRIAZ_ML_ROOT": str(root), "ALSRIAZ_WORKERS": "1"}) as server:
-        assert server.port != 8080
-        assert post(server, GOOD).status == 200
 
 
 def test_bodies_beyond_100_mb_on_an_asynchronous_endpoint(root: Path) -> None:

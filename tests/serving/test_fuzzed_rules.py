@@ -1,8 +1,7 @@
-"""No rule makes serve answer 500, hang, or fill its memory: half a minute of requests that nobody would write."""
+"""No rule makes serve answer 500, hang, or fill its memory: 3,000 requests that nobody would write."""
 
 import json
 import random
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +17,7 @@ from tests.serving.serving_process import Server, descendants, running_server, u
 
 pytestmark = pytest.mark.process
 
-SECONDS = 30
+REQUESTS = 3_000  # counted, not timed: what is proven does not depend on what else the machine does
 AT_ONCE = 4
 MORE_MEMORY = 400 * 2**20  # bytes that a worker may take on top: four threads with lists of 100,000 ids each
 PLAIN = {"customer": customer(1), "k": 5, "include": {"where": {"price": {"below": 5}}}, "at_most": {"department": 1}}
@@ -75,7 +74,7 @@ def complaint(server: Server, data: bytes) -> str:
     return ""
 
 
-def test_half_a_minute_of_nonsense(server: Server) -> None:
+def test_thousands_of_requests_of_nonsense(server: Server) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}: tests.serving.fuzzing.body(seed, number) is what was sent")
     plain = json.dumps(PLAIN).encode()
@@ -84,24 +83,19 @@ def test_half_a_minute_of_nonsense(server: Server) -> None:
     assert expected[0] == 200
     assert len(expected[1]["recommendations"]) == 5
     before = workers(server)
-    ends = time.monotonic() + SECONDS
 
-    def nonsense(first: int) -> int:
-        for number in range(first, 10**9, AT_ONCE):
-            if time.monotonic() > ends:
-                return (number - first) // AT_ONCE
+    def nonsense(first: int) -> None:
+        for number in range(first, REQUESTS, AT_ONCE):
             data = body(seed, number)
             wrong = complaint(server, data)
             assert not wrong, (
                 f"{wrong}\nseed {seed}, number {number}, {len(data)} bytes: {data[:4_000]!r}\n{server.log()[-3000:]}"
             )
-        raise AssertionError("there are numbers enough")
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        sent = sum(pool.map(nonsense, range(AT_ONCE)))
+        list(pool.map(nonsense, range(AT_ONCE)))
     after = workers(server)
-    print(f"{sent} requests; memory before {sorted(before.values())}, after {sorted(after.values())}")
-    assert sent > AT_ONCE
+    print(f"memory before {sorted(before.values())}, after {sorted(after.values())}")
     assert after.keys() == before.keys(), f"seed {seed}: a worker was replaced\n{server.log()[-3000:]}"
     grown = {pid: after[pid] - before[pid] for pid in after}
     assert max(grown.values()) < MORE_MEMORY, f"seed {seed}: {grown}"

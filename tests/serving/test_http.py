@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.serving.serving_process import HttpServer, Serving
+from tests.image.serving_container import InContainer
+from tests.serving.serving_process import HttpServer, Locally, Serving, running_server
 from tests.small_models import cut, flip, shop
 
 pytestmark = pytest.mark.process
@@ -131,23 +132,29 @@ UNUSABLE: list[tuple[str, str, Callable[[Path], object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("why", "name", "harm", "words"), UNUSABLE, ids=[case[0] for case in UNUSABLE])
+# All of them here; in the image, whose program is the same, one shows that its status and words come out.
+UNUSABLE_THERE = [pytest.param(Locally(), *case, id=case[0]) for case in UNUSABLE]
+UNUSABLE_THERE += [pytest.param(InContainer(), *UNUSABLE[0], id="container", marks=pytest.mark.image)]
+
+
+@pytest.mark.parametrize(("way", "why", "name", "harm", "words"), UNUSABLE_THERE)
 def test_an_unusable_model_ends_serve_with_one_sentence(
-    serving: Serving, tmp_path: Path, why: str, name: str, harm: Callable[[Path], object], words: str
+    way: Serving, tmp_path: Path, why: str, name: str, harm: Callable[[Path], object], words: str
 ) -> None:
     shop().write(tmp_path / "model")
     harm(tmp_path / "model" / name)
-    with serving.started(tmp_path) as server:
+    with way.started(tmp_path) as server:
         assert server.wait() == 1
         assert words in server.log()
         assert len(server.log().strip().splitlines()) == 1, server.log()
         assert str(tmp_path) not in server.log()
 
 
-def test_a_model_folder_is_never_written(serving: Serving, tmp_path: Path) -> None:
+def test_a_model_folder_is_never_written(tmp_path: Path) -> None:
+    """In the image it is mounted read-only: there, that any answer comes shows it."""
     shop().write(tmp_path / "model")
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "model").iterdir()}
-    with serving.running(tmp_path, {"ALSRIAZ_WORKERS": "1"}) as server:
+    with running_server({"ALSRIAZ_ML_ROOT": str(tmp_path), "ALSRIAZ_WORKERS": "1"}) as server:
         assert post(server, {"customer": "ann"})[0] == 200
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "model").iterdir()} == before
 

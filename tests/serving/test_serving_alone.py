@@ -13,15 +13,17 @@ from tests.small_models import shop
 
 pytestmark = pytest.mark.process
 
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")  # a pip of its own would take as long again
+
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the Python of a fresh environment with the serving list alone."""
     folder = tmp_path_factory.mktemp("alone") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     lists = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     installed = subprocess.run(
-        [folder / "bin" / "python", "-m", "pip", "install", "--quiet", *lists["serve"]],
+        [*PIP, "--python", folder / "bin" / "python", "install", "--quiet", "--no-compile", *lists["serve"]],
         capture_output=True,
         text=True,
         check=False,

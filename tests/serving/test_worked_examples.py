@@ -27,6 +27,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def model_hash(root: Path) -> str:
+    return open_model(root / "model").manifest.short_hash
+
+
+@pytest.fixture(scope="module")
 def server(serving: Serving, root: Path) -> Iterator[HttpServer]:
     with serving.running(root, {"ALSRIAZ_WORKERS": "2"}) as server:
         yield server
@@ -48,7 +53,7 @@ IDS = [f"{task}: {one.covers}, {one.why}" for task, one in CASES]
 
 @pytest.mark.process
 @pytest.mark.parametrize(("task", "example"), CASES, ids=IDS)
-def test_an_example_is_answered_as_it_says(server: HttpServer, root: Path, task: str, example: Example) -> None:
+def test_an_example_is_answered_as_it_says(server: HttpServer, model_hash: str, task: str, example: Example) -> None:
     status, answer = post(server, asked(task, example.request))
     assert brief(answer) == example.expected
     if "error" in answer:
@@ -57,7 +62,7 @@ def test_an_example_is_answered_as_it_says(server: HttpServer, root: Path, task:
     assert status == 200
     answer["warnings"] = [warning["code"] for warning in answer.get("warnings", [])] or None
     assert {name: answer.get(name) for name in example.has} == example.has
-    assert answer["model"] == open_model(root / "model").manifest.short_hash
+    assert answer["model"] == model_hash
 
 
 @pytest.mark.process

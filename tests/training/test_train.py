@@ -1,8 +1,10 @@
 """train as its users run it: a process, a mock /opt/ml tree, real groceries, real Spark."""
 
 import contextlib
+import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -136,14 +138,16 @@ def _java_of(root: Path) -> list[str]:
 
 
 def test_a_failed_run_leaves_the_old_model_and_a_new_one_replaces_it(run: Trained, tmp_path: Path) -> None:
-    root = lay_out(tmp_path / "ml", {"sales.csv": as_csv(groceries(40))}, SPEC | {"holdout_days": 0})
-    first = trained(root).manifest()
+    root = tmp_path / "ml"
+    shutil.copytree(run.root, root)
+    first = run.manifest()
     (root / "input" / "config" / "als_spec.json").write_text('{"als_rank": 0}', encoding="utf-8")
     failed = train(root)
     assert failed.status == 1
     assert failed.failure.startswith("als_spec.json: als_rank is 0")
     assert failed.manifest() == first
-    (root / "input" / "config" / "als_spec.json").write_text('{"als_rank": 3, "max_itter": 1}', encoding="utf-8")
+    again_with = {"als_rank": 3, "max_itter": 1, "holdout_days": 0}
+    (root / "input" / "config" / "als_spec.json").write_text(json.dumps(again_with), encoding="utf-8")
     again = trained(root)
     assert again.manifest()["spec"]["als_rank"] == 3
     assert not (root / "output" / "failure").exists()

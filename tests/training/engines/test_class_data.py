@@ -11,7 +11,7 @@ from alsriaz.errors import CallerError
 from alsriaz.platform.spec import parse_spec
 from alsriaz.training.engines import FittedFactors, RatingMatrix, blocks_for, class_data, spark
 from alsriaz.training.engines.class_data import main
-from alsriaz.training.engines.jvm import spark_jars
+from alsriaz.training.engines.jvm import class_data_file, spark_jars
 from alsriaz.training.engines.spark import SparkEngine
 
 pytestmark = pytest.mark.spark
@@ -28,10 +28,23 @@ MATRIX = RatingMatrix(
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The archive that tests/run.sh makes by the same program, or one made now where there is none yet."""
+    if is_accepted(class_data_file()):
+        yield class_data_file()
+        return
     folder = tmp_path_factory.mktemp("archive") / "not made yet"
     assert main([str(folder / "classes.jsa")]) == 0
     yield folder / "classes.jsa"
     shutil.rmtree(folder)  # it is large
+
+
+def is_accepted(archive: Path) -> bool:
+    """True where there is an archive that fits this java and these jars."""
+    try:
+        class_data._check(archive)
+    except CallerError:
+        return False
+    return True
 
 
 def fitted(scratch: Path) -> tuple[FittedFactors, str, str]:
