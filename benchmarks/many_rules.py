@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from alsriaz.model.attributes import NO_IDS, Attributes, ItemTable
-from alsriaz.model.folder import Model, ModelArrays
-from alsriaz.model.ids import pack_ids
+from alsriaz.model.arrays import ModelArrays, transposed
+from alsriaz.model.attributes import Attributes, ItemTable
+from alsriaz.model.folder import Model
+from alsriaz.model.ids import NO_IDS, pack_ids
 from alsriaz.model.manifest import Manifest
 from alsriaz.model.writer import writing_model
 from alsriaz.platform.days import Day
 from alsriaz.platform.spec import parse_spec
-from alsriaz.rules.rules import NO_RULES
 from alsriaz.scoring.foldin import gram
 from tests.serving.serving_process import Server, running_server
 
@@ -116,6 +116,8 @@ def random_model(rng: np.random.Generator, n_items: int) -> Model:
     bought = np.sort(rng.integers(0, n_items, (CUSTOMERS, PAIRS_EACH)), axis=1).astype("<i4").ravel()
     customers = np.bincount(bought, minlength=n_items)
     n_pairs = len(bought)
+    offsets = np.arange(0, n_pairs + 1, PAIRS_EACH)
+    buyer_offsets, buyers = transposed(offsets, bought, n_items)
     arrays = ModelArrays(
         customer_factors=rng.normal(size=(CUSTOMERS, RANK)).astype(np.float32),
         item_factors=items,
@@ -124,11 +126,13 @@ def random_model(rng: np.random.Generator, n_items: int) -> Model:
         customer_id_offsets=customer_offsets,
         item_id_text=item_text,
         item_id_offsets=item_offsets,
-        purchase_offsets=np.arange(0, n_pairs + 1, PAIRS_EACH),
+        purchase_offsets=offsets,
         purchase_items=bought,
         purchase_counts=np.ones(n_pairs, dtype="<i4"),
         purchase_quantities=np.ones(n_pairs),
         purchase_decayed=np.ones(n_pairs),
+        buyer_offsets=buyer_offsets,
+        buyers=buyers,
         item_customers=customers.astype("<i4"),
         items_by_popularity=np.argsort(-customers, kind="stable").astype("<i4"),
         item_first_days=(15_000 - rng.integers(0, 1_000, n_items)).astype("<i4"),
@@ -142,18 +146,18 @@ def random_model(rng: np.random.Generator, n_items: int) -> Model:
         n_items,
     )
     spec = parse_spec({"als_rank": RANK, "reco_item": 10})
-    return Model(arrays, Manifest({}, "0123456789ab"), spec, Day(15_000), NO_RULES, ItemTable(attributes, NO_IDS))
+    return Model(arrays, Manifest({}, "0123456789ab"), spec, Day(15_000), {}, ItemTable(attributes, NO_IDS))
 
 
 def write(model: Model, folder: Path) -> None:
     facts = {
         "made_by": "a benchmark",
         "spec": model.spec.as_json(),
-        "counts": {"customers": len(model.customer_ids), "items": len(model.catalogue.ids)},
+        "counts": {"customers": len(model.customer_ids), "items": len(model.item_ids)},
         "dates": {"first_day": "2010-01-01", "last_day": "2011-01-26"},
     }
     with writing_model(folder) as writer:
-        writer.write(model.arrays, NO_RULES, model.item_table)
+        writer.write(model.arrays, {}, model.item_table)
         writer.finish(facts)
 
 

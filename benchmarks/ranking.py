@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from alsriaz.scoring.ranking import best
+
 from alsriaz.scoring.scorers import ItemFactors
 
 K, RANK, BOUGHT, BLOCK = 10, 64, 60, 1024

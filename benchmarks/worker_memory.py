@@ -10,16 +10,17 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from alsriaz.model.folder import ModelArrays
+from alsriaz.model.arrays import ModelArrays, transposed
 from alsriaz.model.ids import pack_ids
 from alsriaz.model.writer import writing_model
 from alsriaz.platform.spec import parse_spec
-from alsriaz.rules.rules import NO_RULES, Rules
 from alsriaz.scoring.foldin import gram
 from tests.serving.serving_process import Server, descendants, running_server
 
@@ -42,14 +43,16 @@ def main() -> None:
             report(server, options.items * RANK * 4 / 2**20, options.workers, ready)
 
 
-def write_model(folder: Path, n_items: int, rules: Rules = NO_RULES) -> None:
+def write_model(folder: Path, n_items: int, rules: Mapping[str, Any] | None = None) -> None:
     """Write a model of random factors, with these standing rules."""
     random = np.random.default_rng(42)
     factors = random.standard_normal((CUSTOMERS + n_items, RANK), dtype=np.float32)
     customer_text, customer_offsets = pack_ids([f"c{number:07}" for number in range(CUSTOMERS)])
     item_text, item_offsets = pack_ids([f"i{number:07}" for number in range(n_items)])
     bought = np.concatenate([np.sort(random.choice(n_items, PURCHASES, replace=False)) for _ in range(CUSTOMERS)])
-    buyers = np.bincount(bought, minlength=n_items)
+    n_buyers = np.bincount(bought, minlength=n_items)
+    offsets, bought = np.arange(CUSTOMERS + 1, dtype="<i8") * PURCHASES, bought.astype("<i4")
+    buyer_offsets, buyers = transposed(offsets, bought, n_items)
     arrays = ModelArrays(
         customer_factors=factors[:CUSTOMERS],
         item_factors=factors[CUSTOMERS:],
@@ -58,19 +61,21 @@ def write_model(folder: Path, n_items: int, rules: Rules = NO_RULES) -> None:
         customer_id_offsets=customer_offsets,
         item_id_text=item_text,
         item_id_offsets=item_offsets,
-        purchase_offsets=np.arange(CUSTOMERS + 1, dtype="<i8") * PURCHASES,
-        purchase_items=bought.astype("<i4"),
+        purchase_offsets=offsets,
+        purchase_items=bought,
+        buyer_offsets=buyer_offsets,
+        buyers=buyers,
         purchase_counts=np.ones(len(bought), dtype="<i4"),
         purchase_quantities=np.ones(len(bought)),
         purchase_decayed=np.ones(len(bought)),
-        item_customers=buyers.astype("<i4"),
-        items_by_popularity=np.argsort(-buyers, kind="stable").astype("<i4"),
+        item_customers=n_buyers.astype("<i4"),
+        items_by_popularity=np.argsort(-n_buyers, kind="stable").astype("<i4"),
         item_first_days=np.full(n_items, 15_000, dtype="<i4"),
     )
     counts = {"customers": CUSTOMERS, "items": n_items}
     dates = {"first_day": "2010-01-01", "last_day": "2011-12-09"}
     with writing_model(folder) as writer:
-        writer.write(arrays, rules)
+        writer.write(arrays, rules or {})
         writer.finish({"made_by": "a benchmark", "spec": parse_spec({}).as_json(), "counts": counts, "dates": dates})
 
 

@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "container"))
 
 from alsriaz.platform.setting import markdown_table
 from alsriaz.platform.spec import SETTINGS
-from alsriaz.serving.settings import settings_table
+from alsriaz.serving.settings import ROWS
 
 PAGE = Path(__file__).with_name("settings.md")
 
@@ -28,7 +28,7 @@ Rows are cleaned first, then the window is applied, then the holdout. "Now" is t
 ## serve: environment variables
 An empty variable counts as not set. An unknown one that begins with `ALSRIAZ_` is refused.
 
-{settings_table()}
+{markdown_table(ROWS.values())}
 ## Both
 | name | default | meaning |
 |---|---|---|

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from alsriaz.model.arrays import ModelArrays, transposed
 from alsriaz.model.attributes import Attributes, ItemTable
-from alsriaz.model.folder import Model, ModelArrays, open_model
+from alsriaz.model.folder import Model, open_model
 from alsriaz.model.ids import IdTable, pack_ids
 from alsriaz.model.manifest import Manifest
 from alsriaz.model.writer import writing_model
 from alsriaz.platform.days import Day, day_text
 from alsriaz.platform.spec import parse_spec
-from alsriaz.rules.rules import parse_standing_rules
+from alsriaz.rules.rows import read_rules_file
 from alsriaz.scoring.foldin import gram
 from alsriaz.scoring.ratings import decay
 
@@ -54,7 +55,7 @@ class SmallModel:
     def write(self, folder: Path) -> Model:
         """Write the model folder and open it."""
         with writing_model(folder) as writer:
-            writer.write(self._arrays(), parse_standing_rules(self.standing), self._item_table())
+            writer.write(self._arrays(), _written(self.standing), self._item_table())
             writer.finish(
                 {
                     "made_by": "a test",
@@ -72,7 +73,7 @@ class SmallModel:
             manifest=Manifest({}, "0123456789ab"),
             spec=parse_spec(self.spec),
             last_day=Day(LAST_DAY),
-            standing_rules=parse_standing_rules(self.standing),
+            standing=_written(self.standing),
             item_table=self._item_table(),
         )
 
@@ -90,6 +91,9 @@ class SmallModel:
         half_life = parse_spec(self.spec).half_life_days
         customer_text, customer_offsets = pack_ids(self.customers)
         item_text, item_offsets = pack_ids(self.items)
+        offsets = np.searchsorted([c for c, _, _ in pairs], np.arange(len(self.customers) + 1)).astype("<i8")
+        items = np.array([item for _, item, _ in pairs], dtype="<i4")
+        buyer_offsets, buyers = transposed(offsets, items, len(self.items))
         return ModelArrays(
             customer_factors=np.array(self.customer_factors, dtype="<f4").reshape(-1, rank),
             item_factors=item_factors,
@@ -98,10 +102,10 @@ class SmallModel:
             customer_id_offsets=customer_offsets,
             item_id_text=item_text,
             item_id_offsets=item_offsets,
-            purchase_offsets=np.searchsorted([c for c, _, _ in pairs], np.arange(len(self.customers) + 1)).astype(
-                "<i8"
-            ),
-            purchase_items=np.array([item for _, item, _ in pairs], dtype="<i4"),
+            purchase_offsets=offsets,
+            purchase_items=items,
+            buyer_offsets=buyer_offsets,
+            buyers=buyers,
             purchase_counts=np.array([p.count for _, _, p in pairs], dtype="<i4"),
             purchase_quantities=np.array([p.quantity for _, _, p in pairs], dtype="<f8"),
             purchase_decayed=np.array(
@@ -111,6 +115,12 @@ class SmallModel:
             items_by_popularity=np.argsort(-item_customers, kind="stable").astype("<i4"),
             item_first_days=np.array([LAST_DAY - age for age in self.first_ages], dtype="<i4"),
         )
+
+
+def _written(standing: dict[str, Any]) -> dict[str, Any]:
+    """Return standing rules as a model folder has them."""
+    rules = read_rules_file(standing)
+    return rules.as_json() if rules else {}
 
 
 def shop(**changes: Any) -> SmallModel:

@@ -16,17 +16,16 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from alsriaz.rules.rules import NO_RULES
 
 from alsriaz.model.folder import Model
 from alsriaz.model.manifest import Manifest
 from alsriaz.platform.spec import parse_spec
-from alsriaz.rules.rules import NO_RULES
-from alsriaz.tables.reading import read_purchases
-from alsriaz.training.engines import Factors
+from alsriaz.tables.sales import read_purchases
+from alsriaz.training.engines import FittedFactors
+from alsriaz.training.fitting import model_arrays
 from alsriaz.training.items import item_table
-from alsriaz.training.model import model_arrays
-from alsriaz.training.pairs import pair_up
-from alsriaz.training.window import find_window
+from alsriaz.training.pairs import find_window, pair_up
 from local_test import questions, tables
 from local_test.cast import Cast, choose
 from local_test.groceries import find_data, read_groceries
@@ -95,7 +94,7 @@ def shop(groceries: Path) -> Shop:
     purchases, _ = read_purchases([groceries], spec, lambda _text: None)
     window, _ = find_window(spec, purchases)
     pairs = pair_up(purchases, window, spec.half_life_days)
-    no_factors = Factors(np.zeros((pairs.n_customers, 1), "f4"), np.zeros((pairs.n_items, 1), "f4"))
+    no_factors = FittedFactors(np.zeros((pairs.n_customers, 1), "f4"), np.zeros((pairs.n_items, 1), "f4"))
     arrays = model_arrays(pairs, purchases, no_factors)
     table = item_table(pairs, purchases, None, ())
     return Shop(Model(arrays, Manifest({}, ""), spec, window.last, NO_RULES, table))

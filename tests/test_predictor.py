@@ -9,8 +9,11 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alsriaz.predictor import create_app
-from alsriaz.questions.recommender import TASKS, Limits, Recommender
+from alsriaz.predictor import MOST_MB_AT_ONCE, create_app, execution_parameters
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
+from alsriaz.questions.tasks import TASKS
 from alsriaz.serving.settings import read_settings
 from alsriaz.serving.wire import STATUS
 from tests.small_models import shop
@@ -20,7 +23,7 @@ JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 
 @pytest.fixture
 def client() -> FlaskClient:
-    client = create_app(Recommender(shop().in_memory(), Limits()), read_settings({})).test_client()
+    client = create_app(Recommender(Shop(shop().in_memory(), Limits())), read_settings({})).test_client()
     client.application.config["MAX_CONTENT_LENGTH"] = 10_000
     return client
 
@@ -51,7 +54,7 @@ def test_types(client: FlaskClient, body: str, kind: str | None, accept: str | N
 
 def test_the_type_of_answers_that_leave_it_open_can_be_set() -> None:
     settings = read_settings({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": LINES})
-    client = create_app(Recommender(shop().in_memory(), Limits()), settings).test_client()
+    client = create_app(Recommender(Shop(shop().in_memory(), Limits())), settings).test_client()
     assert client.post("/invocations", data="ann", content_type=CSV).content_type == LINES
 
 
@@ -124,7 +127,7 @@ values = st.recursive(
 )
 names = st.sampled_from(
     [
-        *sorted({"task", *(name for task in TASKS.values() for name in task.fields)}),
+        *sorted({"task", *(field.name for task in TASKS.values() for field in task.fields)}),
         *("new", "only", "where", "placement", "purchased", "popular", "customers", "quantity", "date", "by"),
     ]
 )
@@ -160,3 +163,57 @@ def test_a_long_answer_is_sent_as_it_is_worked_out(client: FlaskClient) -> None:
     response = client.post("/invocations", data=lines, content_type=LINES)
     assert response.content_length is None, "streamed"
     assert response.text.split("\n") == whole.text.split("\n") * 20
+
+
+# Batch transform.
+
+TRANSFORMS: list[tuple[dict[str, str], dict[str, Any], str]] = [
+    # environ, the answer, why
+    ({}, {"MaxConcurrentTransforms": 4, "MaxPayloadInMB": 1}, "two at a time for each of two workers"),
+    ({"ALSRIAZ_THREADS": "1"}, {"MaxConcurrentTransforms": 2, "MaxPayloadInMB": 1}, "one, where it has one thread"),
+    ({"ALSRIAZ_WORKERS": "256"}, {"MaxConcurrentTransforms": 100, "MaxPayloadInMB": 1}, "no more than the platform's"),
+    (
+        {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "6"},
+        {"MaxConcurrentTransforms": 4, "MaxPayloadInMB": 6},
+        "what the job has is given back",
+    ),
+    (
+        {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "6", "ALSRIAZ_MAX_BODY_MB": "2"},
+        {"MaxConcurrentTransforms": 4, "MaxPayloadInMB": 2},
+        "but no body that we would refuse",
+    ),
+    (
+        {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"},
+        {"MaxConcurrentTransforms": 4, "MaxPayloadInMB": 1},
+        "no limit of ours is none to the platform, to which 0 means something else",
+    ),
+    (
+        {
+            "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "50",
+            "SAGEMAKER_BATCH_STRATEGY": "SINGLE_RECORD",
+            "SAGEMAKER_MAX_PAYLOAD_IN_MB": "6",
+        },
+        {"MaxConcurrentTransforms": 50, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 2},
+        "smaller bodies for many at a time",
+    ),
+    (
+        {"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "0"},
+        {"MaxConcurrentTransforms": 4, "MaxPayloadInMB": 1},
+        "0 leaves it to us",
+    ),
+]
+
+
+@pytest.mark.parametrize(("environ", "expected", "why"), TRANSFORMS, ids=[why for *_, why in TRANSFORMS])
+def test_execution_parameters(environ: dict[str, str], expected: dict[str, Any], why: str) -> None:
+    given = {"ALSRIAZ_WORKERS": "2"} | environ
+    assert execution_parameters(read_settings(given)) == {"BatchStrategy": "MULTI_RECORD"} | expected
+
+
+@pytest.mark.parametrize("workers", range(1, 257, 5))
+def test_the_platform_s_limit_is_kept(workers: int) -> None:
+    answer = execution_parameters(read_settings({"ALSRIAZ_WORKERS": str(workers)}))
+    at_once, payload = answer["MaxConcurrentTransforms"], answer["MaxPayloadInMB"]
+    assert isinstance(at_once, int)
+    assert isinstance(payload, int)
+    assert 1 <= at_once * payload <= MOST_MB_AT_ONCE

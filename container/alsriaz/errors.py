@@ -1,17 +1,18 @@
-"""Every error that is somebody's to mend, by whose it is.
+"""Every error that somebody can fix, by whose it is.
 
     BaseException
     `-- Stopped                SIGTERM or Ctrl-C: nobody's fault, but the work is not done
 
-    AlsriazError               alone: not the caller's, such as a Spark that does not start
-    `-- CallerError            the caller can fix it: train and serve exit 1, HTTP answers 4xx
+    AlsriazError               by itself: not the caller's, such as a Spark that does not start
+    `-- CallerError            the caller can fix it
         |-- SpecError          a setting of the training run, or of the server
-        |-- DataError          the sales files
+        |-- DataError          the sales files, or the table of items
         |-- ModelError         a model folder that can't be used
-        |-- RuleError          include and exclude rules; names the field
-        `-- RequestError       an HTTP request; carries a code and the field
+        |-- BadValue           a value in a request, in rules or in settings; names the field
+        `-- RequestError       a request that can't be answered although its values are good; carries a code
 
-Anything else that is raised is our own defect: exit 2, HTTP 500.
+Anything else that is raised is our own defect. Exit statuses and HTTP statuses are for the edges to decide: see
+`training.main` and `serving.wire`.
 """
 
 
@@ -35,20 +36,26 @@ class ModelError(CallerError):
     """A model folder is missing, unfinished, damaged, or of another format version."""
 
 
-class RuleError(CallerError):
-    """An include or exclude rule is malformed or contradicts another one."""
+class BadValue(CallerError):
+    """A value is missing, unknown, mistyped, out of range, or contradicts another one.
 
-    def __init__(self, field: str, message: str) -> None:
-        """Name the rule by `field`, its path in the rules object, for example ``include.items[3]``."""
+    Attributes:
+        field: the path that leads to the value, for example ``include.items[3]``.
+        fault: ``missing_field``, ``unknown_field`` or ``bad_value``.
+    """
+
+    def __init__(self, field: str, message: str, fault: str = "bad_value") -> None:
+        """Take the path, a whole sentence, and what is wrong."""
         super().__init__(message)
         self.field = field
+        self.fault = fault
 
 
 class RequestError(CallerError):
-    """An HTTP request, or one record of a batch, can't be answered."""
+    """A request, or one record of it, can't be answered."""
 
     def __init__(self, code: str, message: str, field: str | None = None) -> None:
-        """Take the error's `code` (its HTTP status stands in ``serving.wire.STATUS``) and the field at fault."""
+        """Take the error's `code`, which clients tell errors apart by, and the path of the field at fault."""
         super().__init__(message)
         self.code = code
         self.field = field
@@ -57,7 +64,7 @@ class RequestError(CallerError):
 class Stopped(BaseException):
     """The process was asked to end before its work was done.
 
-    No Exception, like KeyboardInterrupt: a library that catches what it can't explain must let it pass.
+    Not an Exception, like KeyboardInterrupt: a library that catches what it can't explain must let it pass.
     """
 
     def __init__(self, signal_number: int) -> None:

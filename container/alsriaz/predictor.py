@@ -1,64 +1,81 @@
-"""The HTTP application: the one module that knows Flask."""
+"""The HTTP application: the one module that knows Flask.
 
+POST /invocations goes straight from WSGI to the model and back: Flask's request, routing and response would take as
+long as the answer does. All else is Flask's, the errors that it alone can meet included.
+"""
+
+import contextlib
+import functools
+import io
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.routing import BaseConverter
+from werkzeug.wsgi import ClosingIterator, get_content_length, get_input_stream
 
 from alsriaz.errors import CallerError, RequestError
-from alsriaz.platform.setting import shown
-from alsriaz.questions.recommender import Recommender, label_of
-from alsriaz.serving.body import receive
-from alsriaz.serving.decoding import decode, decode_in_place
-from alsriaz.serving.media import CSV, JSON, answer_type, request_type
+from alsriaz.platform.values import shown
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.tally import OTHER, Record
+from alsriaz.questions.tasks import label_of
+from alsriaz.serving import wire
 from alsriaz.serving.metrics import CONTENT_TYPE, Metrics
+from alsriaz.serving.multi_model.interface import entry_body, load_request, model_in_path, page_body
 from alsriaz.serving.multi_model.models import Models
-from alsriaz.serving.multi_model.pool import Lease
-from alsriaz.serving.multi_model.wire import entry_body, load_request, model_in_path, page_body
-from alsriaz.serving.settings import Settings
-from alsriaz.serving.tally import OTHER, Tally
-from alsriaz.serving.transform import execution_parameters
-from alsriaz.serving.watch import exchange_of, watched
-from alsriaz.serving.wire import STATUS, Record, Request, encode, error_code, error_text, json_bytes
+from alsriaz.serving.settings import CSV, JSON, Settings
+from alsriaz.serving.watch import Application, Environ, Exchange, exchange_of, watched
 
-TARGET_MODEL = "X-Amzn-SageMaker-Target-Model"
+MOST_MB_AT_ONCE = 100
+"""The platform's limit on a transform job's concurrent requests x megabytes of each."""
 
 _log = logging.getLogger("alsriaz")
 
-_SENT_WHOLE = 1 << 20
+_SENT_WHOLE = 1 << 20  # bytes; an answer that is longer is sent while it is worked out
 _PIECES_AT_ONCE = 64
+_PAYLOAD_MB = 1  # 150,000 ids: seconds or minutes, far from the 600 s that the platform waits; it has 6
+_THREADS_USED = 2  # of a worker: one computes while the other one reads or writes
+
+Leased = tuple[Recommender, Callable[[], None]]
+"""What answers one request, and what to call when it is done."""
 
 
 def create_app(recommender: Recommender, settings: Settings, metrics: Metrics | None = None) -> Flask:
-    """Return the application that answers from `recommender`; nothing is loaded on the first request.
-
-    Args:
-        recommender: of the model.
-        settings: of the server.
-        metrics: what it counts in; counts of its own without.
-    """
+    """Return the application that answers from `recommender`; nothing is loaded on the first request."""
     metrics = metrics or Metrics()
     metrics.tell_model(recommender.model_hash, recommender.n_customers, recommender.n_items)
-    app = base_app(settings, metrics)
-
-    @app.post("/invocations", provide_automatic_options=False)
-    def invocations() -> Response:
-        return respond(recommender, settings)
+    app = base_app(settings, metrics, lambda environ: (recommender, lambda: None))
 
     @app.get("/execution-parameters", provide_automatic_options=False)
     def parameters() -> Response:
-        return Response(json_bytes(execution_parameters(settings)), content_type=JSON)
+        return _json_response(execution_parameters(settings))
 
     return app
 
 
-def base_app(settings: Settings, metrics: Metrics) -> Flask:
-    """Return an application without a model: /ping, /metrics, errors, the access log, and what all answers have."""
+def execution_parameters(settings: Settings) -> dict[str, int | str]:
+    """Return how many requests at a time, of what kind and size, keep all workers of a batch transform job busy.
+
+    Source: SageMaker Developer Guide, "Use Your Own Inference Code with Batch Transform". A transform job's own
+    settings stand above these.
+    """
+    payload = settings.max_payload_mb or _PAYLOAD_MB
+    if settings.max_body_mb is not None:
+        payload = min(payload, settings.max_body_mb)
+    at_once = settings.max_concurrent_transforms or settings.workers * min(settings.threads, _THREADS_USED)
+    at_once = min(at_once, MOST_MB_AT_ONCE)
+    return {
+        "MaxConcurrentTransforms": at_once,
+        "BatchStrategy": settings.batch_strategy,
+        "MaxPayloadInMB": max(1, min(payload, MOST_MB_AT_ONCE // at_once)),
+    }
+
+
+def base_app(settings: Settings, metrics: Metrics, lease: Callable[[Environ], Leased]) -> Flask:
+    """Return an application with all but a model: `lease` gives what POST /invocations is answered by, or raises."""
     app = Flask("alsriaz", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
 
@@ -72,25 +89,67 @@ def base_app(settings: Settings, metrics: Metrics) -> Flask:
 
     @app.errorhandler(Exception)
     def fail(error: Exception) -> Response:
-        return _error_response(error, settings)
+        return _error_response(error, exchange_of(request.environ), settings)
 
-    app.wsgi_app = watched(app.wsgi_app, _RouteOf(app), metrics)  # type: ignore[method-assign,assignment]
+    def invocations(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        try:
+            media, pieces = respond(lease(environ), environ, app.config["MAX_CONTENT_LENGTH"], settings)
+        except Exception as error:  # noqa: BLE001 - as Flask does for the other paths: what is unforeseen is logged
+            return _error_response(error, exchange_of(environ), settings)(environ, start_response)
+        headers = [("Content-Type", media)]
+        if isinstance(pieces, list):
+            headers.append(("Content-Length", str(len(pieces[0]))))
+        start_response("200 OK", headers)
+        return pieces
+
+    @app.post("/invocations", provide_automatic_options=False)
+    def path() -> Application:
+        return invocations  # known to Flask for the sake of other methods; the right one doesn't get here
+
+    def straight(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") == "/invocations" and environ["REQUEST_METHOD"] == "POST":
+            return invocations(environ, start_response)
+        return flask(environ, start_response)
+
+    flask = app.wsgi_app
+    app.wsgi_app = watched(straight, _route_of(app), metrics)  # type: ignore[method-assign,assignment]
     return app
+
+
+def _route_of(app: Flask) -> Callable[[str], str | None]:
+    """Return what gives the pattern of a path, whatever the method; None where nothing is at that path."""
+
+    @functools.lru_cache(maxsize=64)  # one model has four paths, and nginx lets none through that is longer than 8 KB
+    def route_of(path: str) -> str | None:
+        adapter = app.url_map.bind("localhost")
+        try:
+            return adapter.match(path, method="GET", return_rule=True)[0].rule
+        except MethodNotAllowed as error:
+            method = next(iter(error.valid_methods or ()))
+            return adapter.match(path, method=method, return_rule=True)[0].rule
+        except HTTPException:
+            return None
+
+    return route_of
+
+
+# ---- Multi-model mode -----------------------------------------------------------------------------------------------
 
 
 def create_models_app(models: Models, settings: Settings, metrics: Metrics) -> Flask:
     """Return the application for multi-model mode, in which `models` come and go; there is none at first."""
-    app = base_app(settings, metrics)
+
+    def lease(environ: Environ) -> Leased:
+        target = environ.get("HTTP_X_AMZN_SAGEMAKER_TARGET_MODEL", "").strip()
+        if not target:
+            raise models.explain_no_target()
+        leased = models.lease_target(_utf8(target))
+        return leased.recommender, leased.release
+
+    app = base_app(settings, metrics, lease)
     app.url_map.converters["model"] = _ModelName
     app.url_map.merge_slashes = False  # a model's name may have several in a row
     _add_models_routes(app, models, settings)
-
-    @app.post("/invocations", provide_automatic_options=False)
-    def invocations() -> Response:
-        target = request.headers.get(TARGET_MODEL, "").strip()
-        if not target:
-            raise models.explain_no_target()
-        return _respond_with(models.lease_target(_utf8(target)), settings)
 
     @app.before_request
     def tell() -> None:
@@ -128,22 +187,14 @@ def _add_models_routes(app: Flask, models: Models, settings: Settings) -> None:
 
     @app.post("/models/<model:name>/invoke", provide_automatic_options=False)
     def invoke(name: str) -> Response:
-        return _respond_with(models.lease(model_in_path(request.environ["RAW_URI"], "/invoke")), settings)
-
-
-def _respond_with(lease: Lease, settings: Settings) -> Response:
-    """Answer the current request by a model, which stays mapped until the answer has been sent."""
-    try:
-        response = respond(lease.recommender, settings)
-    except BaseException:
-        lease.release()
-        raise
-    response.call_on_close(lease.release)
-    return response
+        leased = models.lease(model_in_path(request.environ["RAW_URI"], "/invoke"))
+        lease = leased.recommender, leased.release
+        media, pieces = respond(lease, request.environ, app.config["MAX_CONTENT_LENGTH"], settings)
+        return Response(pieces, content_type=media)
 
 
 def _json_response(value: Any) -> Response:
-    return Response(json_bytes(value), content_type=JSON)
+    return Response(wire.json_bytes(value), content_type=JSON)
 
 
 def _utf8(header: str) -> str:
@@ -154,74 +205,83 @@ def _utf8(header: str) -> str:
         return header
 
 
-def respond(recommender: Recommender, settings: Settings) -> Response:
-    """Return the answer of `recommender` to the body of the current request.
+# ---- Answers --------------------------------------------------------------------------------------------------------
 
-    It may read the body and `recommender` until the response is closed; ``response.call_on_close`` tells when that is.
 
-    Raises:
-        CallerError: the request as a whole can't be answered; a record's error stands in its place.
-        HTTPException: the body is too large.
+def respond(
+    lease: Leased, environ: Environ, most_bytes: int | None, settings: Settings
+) -> tuple[str, list[bytes] | ClosingIterator]:
+    """Return the media type and the body of the answer to a request that asks questions.
+
+    A short answer is one piece, and the lease has ended; a long one is worked out as it is sent, and the lease ends
+    when it is closed. CallerError and HTTPException where the request as a whole can't be answered.
     """
-    exchange = exchange_of(request.environ)
-    exchange.model = recommender.model_hash
-    _refuse_encodings(request.headers.get("Content-Encoding"))
-    kind = request_type(request.content_type)
-    wanted = answer_type(request.headers.get("Accept"), settings.default_accept or kind)
-    body = receive(request.stream)
+    recommender, release = lease
+    with contextlib.ExitStack() as held:
+        held.callback(release)
+        exchange = exchange_of(environ)
+        exchange.model = recommender.model_hash
+        encoding = environ.get("HTTP_CONTENT_ENCODING")
+        if encoding and encoding.strip().lower() != "identity":
+            message = f"Content-Encoding is {shown(encoding)}, expected a body that is not compressed."
+            raise RequestError("unsupported_media_type", message)
+        kind = wire.request_type(environ.get("CONTENT_TYPE"))
+        wanted = wire.answer_type(environ.get("HTTP_ACCEPT"), settings.default_accept or kind)
+        body = held.enter_context(_received(environ, most_bytes))
+        pieces = _answers(recommender, body, kind, wanted, exchange, in_place=settings.batch_transform)
+        begun = bytearray()
+        for piece in pieces:
+            begun += piece
+            if len(begun) >= _SENT_WHOLE:
+                rest = itertools.chain([bytes(begun)], _parcels(pieces))
+                return wanted, ClosingIterator(rest, held.pop_all().close)
+        return wanted, [bytes(begun)]
+
+
+def _received(environ: Environ, most_bytes: int | None) -> IO[bytes]:
+    """Return the body of a request; the caller closes it. A short one is read at once, without a stream in between."""
+    length = get_content_length(environ)
+    if length is None or length > wire.IN_MEMORY or (most_bytes is not None and length >= most_bytes):
+        return wire.receive(get_input_stream(environ, max_content_length=most_bytes))
     try:
-        asked = decode_in_place(body, kind) if settings.batch_transform else decode(body, kind)
-        response = _answer(recommender, asked, wanted, exchange.tally, in_place=settings.batch_transform)
-    except BaseException:
-        body.close()
-        raise
-    response.call_on_close(body.close)
-    return response
+        return io.BytesIO(environ["wsgi.input"].read(length))
+    except (OSError, ValueError):
+        raise ClientDisconnected from None
 
 
-def _answer(recommender: Recommender, asked: Request, wanted: str, tally: Tally, *, in_place: bool) -> Response:
-    """Answer `asked` by a body of type `wanted`; with `in_place` no record's error is the response's."""
+def _answers(
+    recommender: Recommender, body: IO[bytes], kind: str, wanted: str, exchange: Exchange, *, in_place: bool
+) -> Iterator[bytes]:
+    """Return the answer to a body of type `kind`, of type `wanted`, in pieces.
+
+    A single question's error is the response's, and is raised; with `in_place` none is.
+    """
+    asked = wire.decode_in_place(body, kind) if in_place else wire.decode(body, kind)
     records = asked.records
     if wanted == CSV:
         records = map(_or_no_csv, records) if in_place else _all_for_csv(records)
-    answers = recommender.answers(records, tally)
+    answers = recommender.answers(records, exchange.tally)
     if not asked.batch and not in_place:
         ((record, answer),) = answers
         if isinstance(answer, CallerError):
             raise answer
         answers = iter([(record, answer)])
-    return _response(encode(answers, asked, wanted), wanted)
+    return wire.encode(answers, asked, wanted)
 
 
-def _refuse_encodings(encoding: str | None) -> None:
-    if encoding and encoding.strip().lower() != "identity":
-        message = f"Content-Encoding is {shown(encoding)}, expected a body that is not compressed."
-        raise RequestError("unsupported_media_type", message)
-
-
-def _all_for_csv(records: Iterable[Record | RequestError]) -> Iterable[Record | RequestError]:
+def _all_for_csv(records: Iterable[Record | CallerError]) -> Iterable[Record | CallerError]:
     """Return `records`, all of which CSV can answer; RequestError where there is another one."""
     for record in records:
-        if not isinstance(record, RequestError) and isinstance(refusal := _or_no_csv(record), RequestError):
+        if not isinstance(record, CallerError) and isinstance(refusal := _or_no_csv(record), CallerError):
             raise refusal
     return records
 
 
-def _or_no_csv(record: Record | RequestError) -> Record | RequestError:
+def _or_no_csv(record: Record | CallerError) -> Record | CallerError:
     """Return a record that CSV can answer as it is, any other one as an error."""
-    if isinstance(record, RequestError) or label_of(record) in ("recommend", OTHER):
+    if isinstance(record, CallerError) or label_of(record) in ("recommend", OTHER):
         return record
     return RequestError("not_acceptable", f"CSV can answer task recommend only: accept {JSON}.", "task")
-
-
-def _response(pieces: Iterator[bytes], media: str) -> Response:
-    """Return a response that is whole where the answer is short, and sent as it is worked out where it is long."""
-    begun = bytearray()
-    for piece in pieces:
-        begun += piece
-        if len(begun) >= _SENT_WHOLE:
-            return Response(itertools.chain([bytes(begun)], _parcels(pieces)), content_type=media)
-    return Response(bytes(begun), content_type=media)
 
 
 def _parcels(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -230,33 +290,8 @@ def _parcels(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield parcel
 
 
-class _RouteOf:
-    """Gives the pattern of a path, whatever the method; None where nothing is at that path."""
-
-    def __init__(self, app: Flask) -> None:
-        """Look at the routes that `app` has when it is asked: they are added later."""
-        self._app = app
-
-    @cached_property
-    def _plain(self) -> frozenset[str]:
-        return frozenset(rule.rule for rule in self._app.url_map.iter_rules() if not rule.arguments)
-
-    def __call__(self, path: str) -> str | None:
-        if path in self._plain:
-            return path
-        adapter = self._app.url_map.bind("localhost")
-        try:
-            return adapter.match(path, method="GET", return_rule=True)[0].rule
-        except MethodNotAllowed as error:
-            method = next(iter(error.valid_methods or ()))
-            return adapter.match(path, method=method, return_rule=True)[0].rule
-        except HTTPException:
-            return None
-
-
-def _error_response(error: Exception, settings: Settings) -> Response:
+def _error_response(error: Exception, exchange: Exchange, settings: Settings) -> Response:
     """Turn any error into a response: what was foreseen is the caller's, all else is ours, opaque and logged."""
-    exchange = exchange_of(request.environ)
     headers: dict[str, Any] = {}
     match error:
         case CallerError():
@@ -267,14 +302,15 @@ def _error_response(error: Exception, settings: Settings) -> Response:
         case MethodNotAllowed():
             headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
             known = RequestError(
-                "method_not_allowed", f"{request.method} is not for this path: use {headers['Allow']}."
+                "method_not_allowed", f"{exchange.method} is not for this path: use {headers['Allow']}."
             )
-        case NotFound():
+        case NotFound():  # Flask's alone, which has the path decoded
             known = RequestError("not_found", f"There is nothing at {shown(request.path)}: use /ping or /invocations.")
         case HTTPException() if (error.code or 500) < 500:
             known = RequestError("bad_value", f"The request can't be read: {error.name}.")
         case _:
             _log.exception("unforeseen error while answering %s %s", exchange.method, exchange.route)
             known = RequestError("internal", "The server failed to answer; its log says why.")
-    exchange.error = error_code(known)
-    return Response(error_text(known), status=STATUS[error_code(known)], content_type=JSON, headers=headers)
+    exchange.error = wire.error_code(known)
+    body = wire.json_bytes(wire.error_body(known))
+    return Response(body, status=wire.STATUS[exchange.error], content_type=JSON, headers=headers)

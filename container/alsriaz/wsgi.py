@@ -5,17 +5,16 @@ from pathlib import Path
 
 from flask import Flask
 
-from alsriaz.model.folder import open_model
+from alsriaz.platform.freed_memory import share_one_arena
 from alsriaz.platform.layout import Layout
 from alsriaz.predictor import create_app, create_models_app
-from alsriaz.questions.recommender import Limits, Recommender
-from alsriaz.serving.live_rules.model import live_rules_of
+from alsriaz.questions.question import Limits
+from alsriaz.questions.shop import open_shop
+from alsriaz.serving.live_rules.following import LiveRules, RulesFolder, follow
 from alsriaz.serving.log import configure_log
 from alsriaz.serving.metrics import Metrics
-from alsriaz.serving.multi_model.freed import share_one_arena
-from alsriaz.serving.multi_model.models import Models, terms_of
-from alsriaz.serving.multi_model.peers import FOLDER as MODELS_FOLDER
-from alsriaz.serving.settings import read_settings
+from alsriaz.serving.multi_model.models import Models
+from alsriaz.serving.settings import MODELS_FOLDER, RULES_FOLDER, read_settings
 
 
 def build_app() -> Flask:
@@ -27,16 +26,17 @@ def build_app() -> Flask:
     """
     settings = read_settings(os.environ)
     configure_log(settings.log_level)
-    limits = Limits(settings.max_k, settings.max_rule_ids, settings.max_history)
     layout = Layout.from_environment()
     metrics = Metrics()
-    live = live_rules_of(os.environ, metrics.count_kept_in_part)
+    folder = os.environ.get(RULES_FOLDER)
+    live = LiveRules(RulesFolder(Path(folder)) if folder else None, metrics.count_kept_in_part)
     if settings.multi_model:
         share_one_arena()
-        terms = terms_of(settings, limits, live)
-        models = Models(Path(os.environ[MODELS_FOLDER]), layout, terms, metrics.count_model)
+        models = Models(Path(os.environ[MODELS_FOLDER]), layout, settings, live, metrics.count_model)
+        os.register_at_fork(after_in_child=models.watch)
         return create_models_app(models, settings, metrics)
-    return create_app(Recommender(open_model(layout.model), limits, live), settings, metrics)
+    limits = Limits(settings.max_k, settings.max_rule_ids, settings.max_history)
+    return create_app(follow(open_shop(layout.model, limits), live), settings, metrics)
 
 
 app = build_app()

@@ -10,9 +10,9 @@ import pytest
 from benchmarks.worker_memory import write_model
 from tests.image.docker import docker
 from tests.image.serving_container import NARROW, ContainerServer, InContainer
+from tests.model.test_packed import pack
 from tests.serving.multi_model_platform import MULTI_MODEL, Platform, write_shop
 from tests.serving.serving_process import until
-from tests.serving.test_multi_model_archive import pack
 
 pytestmark = pytest.mark.image
 

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from alsriaz.model.folder import open_model
-from alsriaz.questions.recommender import Limits, Recommender
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
 from tests.image.sdk_clients import Desk, Told, desk
 from tests.serving.serving_process import free_port
 from tests.small_models import Purchase, SmallModel
@@ -132,7 +134,7 @@ def model(archive: tarfile.TarFile, tmp_path_factory: pytest.TempPathFactory) ->
     """The model that the SDK was given, opened here."""
     folder = tmp_path_factory.mktemp("model")
     archive.extractall(folder, filter="data")
-    return Recommender(open_model(folder), Limits())
+    return Recommender(Shop(open_model(folder), Limits()))
 
 
 def test_hyperparameters_of_every_type_arrive(archive: tarfile.TarFile) -> None:
@@ -232,7 +234,7 @@ def test_the_target_model_header_picks_the_model(at: Desk, tmp_path: Path) -> No
         small_model(items).write(tmp_path / name)
         for file in (tmp_path / name).iterdir():
             at.put(f"shops/{name}/{file.name}", file.read_bytes())
-        expected[name] = Recommender(open_model(tmp_path / name), Limits()).answer({"customer": "ann"})
+        expected[name] = Recommender(Shop(open_model(tmp_path / name), Limits())).answer({"customer": "ann"})
     asked = ["spring", "winter", "spring", "summer"]
     told = at.ask(
         "answer",

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from alsriaz.model.folder import open_model
-from alsriaz.questions.recommender import Limits, Recommender
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
 from tests.image.docker import run
 from tests.image.sdk_clients import Desk, Told, desk
 from tests.train_process import as_csv, groceries
@@ -60,7 +62,7 @@ def test_model_trainer_trains_a_model_that_answers(output: Path, tmp_path: Path)
         archive.extractall(tmp_path, filter="data")
     manifest = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
     assert {name: manifest["spec"][name] for name in IN_THE_MODEL} == IN_THE_MODEL
-    answer = Recommender(open_model(tmp_path), Limits()).answer({"customer": SALES[0][0]})
+    answer = Recommender(Shop(open_model(tmp_path), Limits())).answer({"customer": SALES[0][0]})
     assert len(answer["recommendations"]) == 10
 
 

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alsriaz.errors import RuleError
-from alsriaz.model.attribute_columns import Column, column_of, text_column
-from alsriaz.model.attributes import Attributes
+from alsriaz.errors import BadValue
+from alsriaz.model.attributes import Attributes, Column, column_of, text_column
 from alsriaz.model.conditions import parse_where
 
 SHOP = Attributes.of(
@@ -77,7 +76,7 @@ REFUSED = [
 @pytest.mark.parametrize(("where", "field", "words", "why"), REFUSED, ids=[why for *_, why in REFUSED])
 def test_conditions_on_what_there_is_not_are_refused(where: dict[str, Any], field: str, words: str, why: str) -> None:
     for refuse in (SHOP.check, SHOP.mask):
-        with pytest.raises(RuleError) as caught:
+        with pytest.raises(BadValue) as caught:
             refuse(parse_where(where, "include.where"), "include.where")
         assert caught.value.field == "include.where." + field
         assert words in str(caught.value)
@@ -85,14 +84,14 @@ def test_conditions_on_what_there_is_not_are_refused(where: dict[str, Any], fiel
 
 def test_an_error_names_ten_attributes_at_most() -> None:
     many = Attributes.of({f"a{number}": [1] for number in range(64)}, 1)
-    with pytest.raises(RuleError, match=r"at_most\.x names .x., which is no .*'a8', 'a9' and 54 more\.$"):
+    with pytest.raises(BadValue, match=r"at_most\.x names .x., which is no .*'a8', 'a9' and 54 more\.$"):
         many.groups("x", "at_most.x")
 
 
 def test_a_model_without_attributes_says_how_to_give_it_some() -> None:
     nothing = Attributes.empty(3)
     assert (len(nothing), nothing.names) == (3, ())
-    with pytest.raises(RuleError) as caught:
+    with pytest.raises(BadValue) as caught:
         nothing.mask(parse_where({"department": "x"}, "where"), "where")
     assert str(caught.value) == (
         "where.department names the attribute 'department', but the model knows nothing about its items: give the "

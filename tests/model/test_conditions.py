@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alsriaz.errors import RuleError
+from alsriaz.errors import BadValue
 from alsriaz.model.conditions import Condition, parse_where, where_as_json
 
 READ = [
@@ -66,7 +66,7 @@ REFUSED: list[tuple[Any, str, str, str]] = [
 
 @pytest.mark.parametrize(("given", "field", "words", "why"), REFUSED, ids=[why for *_, why in REFUSED])
 def test_malformed_conditions_name_the_field(given: Any, field: str, words: str, why: str) -> None:
-    with pytest.raises(RuleError) as caught:
+    with pytest.raises(BadValue) as caught:
         parse_where(given, "include.where")
     assert caught.value.field == "include.where" + field
     assert words in str(caught.value)

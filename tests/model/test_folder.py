@@ -8,6 +8,8 @@ import pytest
 from alsriaz.errors import ModelError
 from alsriaz.model.folder import open_model, verify_model
 from alsriaz.model.writer import writing_model
+from alsriaz.rules.side import Side
+from alsriaz.scoring.history import stored
 from tests.small_models import cut, flip, shop
 
 
@@ -16,16 +18,37 @@ def test_a_model_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert verify_model(tmp_path / "model") == model.manifest
     assert [model.customer_ids.id_at(p) for p in range(3)] == ["ann", "bob", "cy"]
     assert model.arrays.item_factors[0].tolist() == [5, 1]
-    assert model.purchased(2).tolist() == [0, 1, 3]
-    assert model.purchases(0).counts.tolist() == [2, 1]
-    assert model.catalogue.new.tolist() == [False, False, False, False, True, True]
-    assert model.standing_rules.exclude_items == {"figs"}
+    assert model.bought_by(2).tolist() == [0, 1, 3]
+    assert stored(model, 0).purchases.counts.tolist() == [2, 1]
+    assert Side.of_items(model).new.tolist() == [False, False, False, False, True, True]
+    assert model.standing == {"include": {}, "exclude": {"items": ["figs"]}}
     assert model.spec.reco_item == 3
 
 
 def test_an_item_is_new_for_so_many_days_after_its_first_sale(tmp_path: Path) -> None:
     model = shop(first_ages=[0, 28, 29, 30, 31, 400]).write(tmp_path / "model")
-    assert model.catalogue.new.tolist() == [True, True, True, False, False, False]
+    assert Side.of_items(model).new.tolist() == [True, True, True, False, False, False]
+
+
+def test_the_buyers_of_items_are_those_who_have_a_pair_with_them(tmp_path: Path) -> None:
+    model = shop().write(tmp_path / "model")
+    for asked in ([0], [1], [0, 3], [2, 3], [5], [4, 5]):
+        naive = [customer for customer in range(3) if {*asked} & {*model.bought_by(customer).tolist()}]
+        assert model.buyers_of(np.array(asked)).tolist() == naive
+
+
+def test_a_folder_from_before_buyers_were_kept_is_opened_all_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    whole = shop().write(folder)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for name in ("buyer_offsets.npy", "buyers.npy"):
+        (folder / name).unlink()
+        del manifest["files"][name]
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    verify_model(folder)
+    old = open_model(folder)
+    assert old.arrays.buyers.tolist() == whole.arrays.buyers.tolist()
+    assert old.arrays.buyer_offsets.tolist() == whole.arrays.buyer_offsets.tolist()
 
 
 def test_the_same_model_has_the_same_hash_and_another_one_another(tmp_path: Path) -> None:

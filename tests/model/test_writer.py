@@ -4,7 +4,6 @@ import pytest
 
 from alsriaz.model.folder import verify_model
 from alsriaz.model.writer import writing_model
-from alsriaz.rules.rules import NO_RULES
 from tests.small_models import shop
 
 
@@ -20,7 +19,7 @@ def test_the_last_moment_to_give_up_comes_when_all_is_verified_and_nothing_is_in
 
     facts = {name: old.manifest.values[name] for name in ("spec", "counts", "dates")} | {"made_by": "another test"}
     with pytest.raises(KeyboardInterrupt), writing_model(folder) as writer:
-        writer.write(old.arrays, NO_RULES)
+        writer.write(old.arrays, {})
         writer.finish(facts, give_up)
     assert verify_model(folder) == old.manifest
     assert {path.name for path in folder.iterdir()} == names

@@ -176,8 +176,3 @@ def test_a_spec_file_in_another_encoding(tmp_path: Path) -> None:
     (tmp_path / "als_spec.json").write_bytes(b'{"seed": "\xff"}')
     with pytest.raises(SpecError, match=r"als_spec.json is not UTF-8 text \(byte 10\)"):
         read_spec(tmp_path / "als_spec.json", tmp_path / "none")
-
-
-def test_hyperparameters_are_named_where_they_are_at_fault(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="hyperparameters.json: als_rank is 0"):
-        read(tmp_path, {"als_rank": 5}, {"als_rank": "0"})

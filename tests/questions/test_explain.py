@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alsriaz.errors import RequestError
-from alsriaz.questions.recommender import Limits, Recommender
+from alsriaz.errors import CallerError
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
+from alsriaz.serving.wire import error_code
 from tests.small_models import Purchase, SmallModel, shop
 
 ITEMS = [f"i{n}" for n in range(7)]
@@ -36,7 +39,7 @@ def random_shop(seed: int, **spec: Any) -> SmallModel:
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["implicit", "explicit"]), st.booleans(), st.sampled_from(ITEMS))
 def test_contributions_sum_to_the_score_of_a_basket(seed: int, feedback: str, nonnegative: bool, item: str) -> None:
-    recommender = Recommender(random_shop(seed, feedback=feedback, nonnegative=nonnegative).in_memory(), Limits())
+    recommender = Recommender(Shop(random_shop(seed, feedback=feedback, nonnegative=nonnegative).in_memory(), Limits()))
     basket = {"customer": "c0", "history": ["i1", {"item": "i4", "quantity": 3}, "i4"]}
     answer = recommender.answer({"task": "explain", "item": item} | basket)
     parts = [entry["contribution"] for entry in answer["contributions"]]
@@ -55,7 +58,7 @@ def test_a_contribution_is_what_a_rating_weighs_times_how_alike_the_items_are() 
     items = np.array(shop().item_factors, dtype=float)
     left = items.T @ items + np.outer(items[3], items[3]) + 0.1 * np.eye(2)
     expected = items[0] @ np.linalg.inv(left) @ (2 * items[3])
-    answer = Recommender(shop().in_memory(), Limits()).answer(
+    answer = Recommender(Shop(shop().in_memory(), Limits())).answer(
         {"task": "explain", "history": ["dates"], "item": "apple"}
     )
     assert answer["contributions"] == [{"item": "dates", "contribution": pytest.approx(expected, rel=1e-5)}]
@@ -65,7 +68,7 @@ def test_a_contribution_is_what_a_rating_weighs_times_how_alike_the_items_are() 
 
 def test_attributes_are_shown_on_request() -> None:
     described = shop(attributes={"description": ["An apple", None, None, "Dates", None, None]})
-    recommender = Recommender(described.in_memory(), Limits())
+    recommender = Recommender(Shop(described.in_memory(), Limits()))
     answer = recommender.answer(
         {"task": "explain", "history": ["dates", "bread"], "item": "apple", "show": ["description"]}
     )
@@ -87,7 +90,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
 
 @pytest.mark.parametrize(("fields", "code", "field", "words"), REFUSED, ids=[words for *_, words in REFUSED])
 def test_what_can_not_be_explained(fields: dict[str, Any], code: str, field: str, words: str) -> None:
-    with pytest.raises(RequestError) as caught:
-        Recommender(shop().in_memory(), Limits()).answer({"task": "explain"} | fields)
-    assert (caught.value.code, caught.value.field) == (code, field)
+    with pytest.raises(CallerError) as caught:
+        Recommender(Shop(shop().in_memory(), Limits())).answer({"task": "explain"} | fields)
+    assert (error_code(caught.value), getattr(caught.value, "field", None)) == (code, field)
     assert words in str(caught.value)

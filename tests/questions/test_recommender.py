@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alsriaz.errors import RequestError, RuleError
-from alsriaz.model.attribute_columns import Column, TextValues
-from alsriaz.model.attributes import NO_IDS, Attributes, ItemTable
-from alsriaz.model.ids import pack_ids
-from alsriaz.questions.recommender import Limits, Recommender
+from alsriaz.errors import BadValue, CallerError
+from alsriaz.model.attributes import Attributes, Column, ItemTable, TextValues
+from alsriaz.model.ids import NO_IDS, pack_ids
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
+from alsriaz.serving.wire import error_code
 from tests.small_models import shop
 
 
 def ask(request: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    return dict(Recommender(shop(**changes).in_memory(), Limits()).answer(request))
+    return dict(Recommender(Shop(shop(**changes).in_memory(), Limits())).answer(request))
 
 
 def brief(answer: dict[str, Any]) -> str:
@@ -224,7 +226,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("request_", "field", "words"), REFUSED, ids=[words for *_, words in REFUSED])
 def test_what_can_not_be_answered(request_: dict[str, Any], field: str, words: str) -> None:
-    with pytest.raises((RequestError, RuleError)) as caught:
+    with pytest.raises(CallerError) as caught:
         ask(request_)
     assert getattr(caught.value, "field", None) == field
     assert words in str(caught.value)
@@ -232,14 +234,14 @@ def test_what_can_not_be_answered(request_: dict[str, Any], field: str, words: s
 
 def test_an_attribute_to_show_that_nobody_knows_is_a_bad_value_and_no_bad_rule() -> None:
     attributes = {"department": ["GROCERY", None, "PASTRY", None, None, None]}
-    with pytest.raises(RequestError, match=r"show\[1\] names 'dept'.* Known are 'department'\.") as caught:
+    with pytest.raises(CallerError, match=r"show\[1\] names 'dept'.* Known are 'department'\.") as caught:
         ask({"customer": "ann", "show": ["department", "dept"]}, attributes=attributes)
-    assert (caught.value.code, caught.value.field) == ("bad_value", "show[1]")
+    assert (error_code(caught.value), getattr(caught.value, "field", None)) == ("bad_value", "show[1]")
 
 
 def test_standing_rules_that_fill_the_list_leave_no_room_for_a_shorter_k() -> None:
     with pytest.raises(
-        RuleError, match=r"include.items has 2 items that must appear \(standing rules count\), but k is 1"
+        BadValue, match=r"include.items has 2 items that must appear \(standing rules count\), but k is 1"
     ):
         ask({"customer": "ann", "k": 1}, standing={"include": {"items": ["figs", "eggs"]}})
 
@@ -262,14 +264,16 @@ def test_many_warnings_of_one_kind_are_cut_short() -> None:
 
 
 def test_a_default_longer_than_what_the_server_allows_is_cut() -> None:
-    assert len(Recommender(shop().in_memory(), Limits(most_k=2)).answer({"customer": "ann"})["recommendations"]) == 2
+    assert (
+        len(Recommender(Shop(shop().in_memory(), Limits(most_k=2))).answer({"customer": "ann"})["recommendations"]) == 2
+    )
 
 
 def test_a_history_that_leaves_no_solution_is_the_callers() -> None:
     spec = {"als_rank": 2, "feedback": "explicit", "reg_param": 1e-300}
-    with pytest.raises(RequestError, match="No factors follow from this history") as caught:
+    with pytest.raises(CallerError, match="No factors follow from this history") as caught:
         ask({"history": ["apple"]}, spec=spec)
-    assert caught.value.field == "history"
+    assert getattr(caught.value, "field", None) == "history"
 
 
 def test_a_whole_number_with_a_point_is_a_whole_number() -> None:
@@ -298,9 +302,9 @@ def test_what_was_asked_about_or_bought_is_no_new_item_though_it_was_never_sold(
 
 def test_an_attribute_without_any_value_matches_nothing() -> None:
     model = shop().in_memory()
-    codes = np.full(len(model.catalogue.ids), -1, dtype=np.int32)
+    codes = np.full(len(model.item_ids), -1, dtype=np.int32)
     table = ItemTable(Attributes([Column("brand", codes, TextValues(*pack_ids([])))], len(codes)), NO_IDS)
-    recommender = Recommender(replace(model, item_table=table), Limits())
+    recommender = Recommender(Shop(replace(model, item_table=table), Limits()))
     for value in ("", "Acme"):
         answer = recommender.answer({"customer": "ann", "include": {"where": {"brand": value}}})
         assert answer["recommendations"] == []
@@ -312,7 +316,7 @@ def test_the_last_page_that_can_be_asked_for_names_no_next_one() -> None:
     items = [f"i{number:05}" for number in range(n_items)]
     factors = [[1.0, number / n_items] for number in range(n_items)]
     model = shop(items=items, item_factors=factors, purchases=[], first_ages=[100] * n_items).in_memory()
-    recommender = Recommender(model, Limits())
+    recommender = Recommender(Shop(model, Limits()))
     asked = {"customer": "ann", "k": 10}
     assert recommender.answer(asked | {"offset": 9_990})["next_offset"] == 10_000
     last = recommender.answer(asked | {"offset": 10_000})
@@ -327,9 +331,9 @@ def test_a_standing_placement_holds_for_audiences() -> None:
 
 
 def test_a_customer_without_purchases_has_nothing_to_explain() -> None:
-    with pytest.raises(RequestError, match="'ann' has no purchases in the model") as caught:
+    with pytest.raises(CallerError, match="'ann' has no purchases in the model") as caught:
         ask({"task": "explain", "customer": "ann", "item": "apple"}, purchases=[])
-    assert (caught.value.code, caught.value.field) == ("unknown_customer", "customer")
+    assert (error_code(caught.value), getattr(caught.value, "field", None)) == ("unknown_customer", "customer")
 
 
 def test_few_long_records_are_read_ahead() -> None:
@@ -340,7 +344,7 @@ def test_few_long_records_are_read_ahead() -> None:
             read.append(number)
             yield {"task": "score", "customer": "ann", "items": [f"i{item}" for item in range(10_000)]}
 
-    answers = Recommender(shop().in_memory(), Limits()).answers(records())
+    answers = Recommender(Shop(shop().in_memory(), Limits())).answers(records())
     next(answers)
     assert len(read) == 7, "of 10,000 ids each: 65,536 are held at a time"
     assert len(list(answers)) == 49

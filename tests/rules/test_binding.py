@@ -5,19 +5,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alsriaz.errors import RuleError
+from alsriaz.errors import BadValue
 from alsriaz.model.attributes import Attributes
-from alsriaz.model.ids import IdTable, pack_ids
-from alsriaz.rules import catalogue
-from alsriaz.rules.binding import BoundRules, bind, check_attributes, make_layer, unsold_candidates
-from alsriaz.rules.catalogue import Catalogue
-from alsriaz.rules.rules import Rules, parse_rules
+from alsriaz.model.ids import NO_IDS, IdTable, pack_ids
+from alsriaz.rules import side
+from alsriaz.rules.binding import Bound, bind, make_layer
+from alsriaz.rules.rows import read_rules
+from alsriaz.rules.side import Side
 
 # Positions 0 to 5 were sold, 6 and 7 stand in the shop's table only.
 SOLD, UNSOLD = ["apple", "bread", "cocoa", "dates", "eggs", "figs"], ["beans", "curry"]
 DEPARTMENT = ["fruit", "bakery", "sweets", "fruit", "dairy", "fruit", "tins", None]
 PRICE = [1.0, 2.0, 3.0, 4.0, 5.0, None, 7.0, 8.0]
-CATALOGUE = Catalogue(
+SIDE = Side(
+    kind="item",
     ids=IdTable(*pack_ids(SOLD)),
     by_popularity=np.array([1, 0, 2, 3, 4, 5], dtype=np.int32),
     new=np.array([False] * 5 + [True] * 3),
@@ -25,18 +26,20 @@ CATALOGUE = Catalogue(
     attributes=Attributes.of({"department": DEPARTMENT, "price": PRICE}, 8),
 )
 
-
-def bound(*layers: dict[str, Any]) -> BoundRules:
-    return bind([make_layer(parse_rules(layer), CATALOGUE) for layer in layers], CATALOGUE)
+NOBODY_NEW, NO_ITEMS = np.zeros(2, dtype=np.bool_), np.empty(0, dtype=np.int32)
 
 
-def free(rules: BoundRules) -> str:
+def bound(*layers: dict[str, Any]) -> Bound:
+    return bind([make_layer(read_rules(layer), SIDE) for layer in layers], SIDE)
+
+
+def free(rules: Bound) -> str:
     """Return the items that may fill a list, by position, and after a bar the unsold ones that may."""
     among = range(6) if rules.among is None else rules.among.tolist()
     hidden = np.zeros(8, dtype=np.bool_) if rules.hidden is None else rules.hidden
-    barred = {position for positions in rules.barred for position in positions.tolist()}
+    barred = {position for positions in (*rules.barred, rules.forced) for position in positions.tolist()}
     sold = [SOLD[position] for position in among if not hidden[position] and position not in barred]
-    unsold = [CATALOGUE.id_at(position) for position in unsold_candidates(rules, CATALOGUE).tolist()]
+    unsold = [SIDE.id_at(position) for position in rules.unsold_candidates(SIDE).tolist()]
     return " ".join([*sold, "|", *unsold])
 
 
@@ -95,10 +98,10 @@ def test_included_items_unite_in_the_given_order_below_what_any_layer_excludes()
         {"include": {"items": ["apple", "figs", "bread", "beans"]}, "exclude": {"items": ["soap"]}},
     )
     assert [SOLD[position] for position in rules.forced.tolist()] == ["figs", "apple"]
-    assert [(item, position) for item, position in rules.unsold] == [("beans", 6), ("curry", 7)]
+    assert [(item, position) for item, position in rules.unscored] == [("beans", 6), ("curry", 7)]
     assert [notice.code for notice in rules.notices] == ["never_sold"] * 2 + ["include_overruled"] * 2
     assert rules.room(5) == 1
-    with pytest.raises(RuleError, match=r"include\.items has 4 items that must appear \(standing rules count\), .* 3"):
+    with pytest.raises(BadValue, match=r"include\.items has 4 items that must appear \(standing rules count\), .* 3"):
         rules.room(3)
 
 
@@ -134,7 +137,7 @@ def test_filters_alone_force_nothing_and_tell_nothing_of_it() -> None:
         {"include": {"items": ["figs", "soap"], "new": 2, "placement": "first"}, "at_most": {"department": 1}},
         without(department=["fruit", "meat"]),
     ).filters_only()
-    assert (len(rules.forced), rules.unsold, rules.new, rules.first, rules.caps) == (0, (), 0, False, ())
+    assert (len(rules.forced), rules.unscored, rules.new, rules.first, rules.caps) == (0, (), 0, False, ())
     assert free(rules).startswith("bread cocoa eggs")
     assert [notice.message for notice in rules.notices] == ["No item has 'department meat' as a condition asks."]
 
@@ -186,46 +189,46 @@ UNKNOWN: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("rules", "field"), UNKNOWN, ids=[field for _, field in UNKNOWN])
 def test_unknown_attributes_are_refused_with_and_without_items(rules: dict[str, Any], field: str) -> None:
-    for check in (lambda: bound(rules), lambda: check_attributes(parse_rules(rules), CATALOGUE.attributes)):
+    for check in (lambda: bound(rules), lambda: make_layer(read_rules(rules), Side.of_attributes(SIDE.attributes))):
         with pytest.raises(
-            RuleError, match="names 'departement', which is no attribute of the items, did you mean 'department'"
+            BadValue, match="names 'departement', which is no attribute of the items, did you mean 'department'"
         ) as caught:
             check()
         assert caught.value.field == field
-    with pytest.raises(RuleError, match="the model knows nothing about its items") as caught:
-        check_attributes(parse_rules(rules), Attributes.empty(0))
+    with pytest.raises(BadValue, match="the model knows nothing about its items") as caught:
+        make_layer(read_rules(rules), Side.of_attributes(Attributes.empty(0)))
     assert caught.value.field == field
 
 
 def test_bounds_on_text_are_refused() -> None:
-    with pytest.raises(RuleError, match="'department' holds text") as caught:
-        check_attributes(parse_rules(where(department={"below": 3})), CATALOGUE.attributes)
+    with pytest.raises(BadValue, match="'department' holds text") as caught:
+        make_layer(read_rules(where(department={"below": 3})), Side.of_attributes(SIDE.attributes))
     assert caught.value.field == "include.where.department.below"
 
 
 def test_conditions_are_worked_out_once_unless_they_are_long() -> None:
-    short, long = (parse_rules(where(department=["fruit", "x" * size])).include_where for size in (10, 1_000))
-    many = parse_rules(where(department=[f"{n:01000}" for n in range(100)])).include_where
-    assert short is not None
-    assert long is not None
-    assert many is not None
-    assert CATALOGUE.mask(short, "a") is CATALOGUE.mask(short, "b")
-    assert CATALOGUE.mask(long, "a") is CATALOGUE.mask(long, "b")
-    assert CATALOGUE.mask(many, "a") is not CATALOGUE.mask(many, "b"), "or 64 requests could leave a gigabyte behind"
-    assert 1_000 < catalogue._CACHED_TEXT < 100_000
+    short, long = (read_rules(where(department=["fruit", "x" * size])).get("include.where") for size in (10, 1_000))
+    many = read_rules(where(department=[f"{n:01000}" for n in range(100)])).get("include.where")
+    assert SIDE.mask(short, "a") is SIDE.mask(short, "b")
+    assert SIDE.mask(long, "a") is SIDE.mask(long, "b")
+    assert SIDE.mask(many, "a") is not SIDE.mask(many, "b"), "or 64 requests could leave a gigabyte behind"
+    assert 1_000 < side._CACHED_TEXT < 100_000
 
 
-def test_customers_are_a_catalogue_without_attributes() -> None:
-    customers = Catalogue.of_customers(IdTable(*pack_ids(["ann", "bob"])))
-    rules = bind(
-        [make_layer(Rules(include_items=("zoe", "bob"), exclude_items=frozenset(["ann"])), customers)], customers
-    )
-    assert rules.forced.tolist() == [1]
+def test_customers_are_a_side_without_attributes() -> None:
+    customers = Side("customer", IdTable(*pack_ids(["ann", "bob"])), NO_IDS, NOBODY_NEW, NO_ITEMS, Attributes.empty(2))
+
+    def of(*layers: dict[str, Any]) -> Bound:
+        return bind([make_layer(read_rules(layer), customers) for layer in layers], customers)
+
+    rules = of({"include": {"customers": ["zoe", "bob"], "items": ["figs"]}, "exclude": {"customers": ["ann"]}})
+    assert rules.forced.tolist() == [1], "rules on items say nothing here"
     assert [notice.message for notice in rules.notices] == [
         "Included customer 'zoe' is not in the model: there is no score."
     ]
-    overruled = Rules(include_items=("ann",)), Rules(exclude_items=frozenset(["ann"]))
-    told = bind([make_layer(one, customers) for one in overruled], customers).notices
+    told = of({"include": {"customers": ["ann"]}}, {"exclude": {"customers": ["ann"]}}).notices
     assert [notice.message for notice in told] == [
         "Included customer 'ann' is left out: exclude.customers stands above include.customers."
     ]
+    assert of({"include": {"only_customers": ["bob", "zoe"], "only": []}}).among is not None
+    assert of({"include": {"only_customers": ["bob", "zoe"]}}).among.tolist() == [1]  # type: ignore[union-attr]

@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alsriaz.rules.binding import BoundRules, bind, make_layer
-from alsriaz.rules.catalogue import Catalogue
-from alsriaz.rules.lists import Ask, make_lists
-from alsriaz.rules.rules import parse_rules
-from alsriaz.scoring.scorers import FixedScorer
+from alsriaz.rules.binding import Bound, bind, make_layer
+from alsriaz.rules.lists import Ask, make_pages
+from alsriaz.rules.rows import read_rules
+from alsriaz.rules.side import Side
+from tests.scorers import given_scores
 from tests.small_models import shop
 
 ITEMS = ["apple", "bread", "cocoa", "dates", "eggs", "figs", "soap"]  # soap was never sold
 
 
-def bound(rules: dict[str, Any]) -> tuple[BoundRules, Catalogue]:
-    catalogue = shop().in_memory().catalogue
-    return bind([make_layer(parse_rules(rules), catalogue)], catalogue), catalogue
+def bound(rules: dict[str, Any]) -> tuple[Bound, Side]:
+    side = Side.of_items(shop().in_memory())
+    return bind([make_layer(read_rules(rules), side)], side), side
 
 
 EXAMPLES: list[tuple[dict[str, Any], int, str]] = [
@@ -57,8 +57,8 @@ def test_candidates_are_as_many_as_the_longest_list_holds(data: st.DataObject) -
         },
         "exclude": {"items": excluded, "purchased": data.draw(st.booleans()), "popular": data.draw(st.integers(1, 6))},
     }
-    asked, catalogue = bound(rules)
+    asked, side = bound(rules)
     purchased = np.array(data.draw(st.lists(st.integers(0, 5), max_size=4)), dtype=np.int64)
     ask = Ask(100, asked, purchased)
-    (found,) = make_lists(FixedScorer(np.arange(6, dtype=np.float32)), [ask], catalogue)
-    assert ask.candidates(6) == len(found.picks)
+    (found,) = make_pages(given_scores(np.arange(6)), [ask], side)
+    assert ask.candidates(6) == len(found.ids)

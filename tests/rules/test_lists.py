@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alsriaz.errors import RuleError
-from alsriaz.model.attributes import NO_IDS, Attributes
-from alsriaz.model.ids import IdTable, pack_ids
-from alsriaz.rules.binding import BoundRules, bind, make_layer
-from alsriaz.rules.catalogue import Catalogue
-from alsriaz.rules.lists import Ask, ItemList, make_lists
-from alsriaz.rules.rules import parse_rules
-from alsriaz.scoring.ranking import Ranked, Wanted, best_of_each
-from alsriaz.scoring.scorers import FixedScorer, Scorer
+from alsriaz.errors import BadValue
+from alsriaz.model.attributes import Attributes
+from alsriaz.model.ids import NO_IDS, IdTable, pack_ids
+from alsriaz.rules.binding import Bound, bind, make_layer
+from alsriaz.rules.lists import Ask, Page, make_pages
+from alsriaz.rules.rows import read_rules
+from alsriaz.rules.side import Side
+from alsriaz.scoring.best import Ranked, Wanted, best_of_each
+from alsriaz.scoring.scorer import Scorer
+from tests.scorers import given_scores
 
 N_ITEMS = 2_000
 GROCERY = 1_500  # so many of the best items: far more than are ranked at first
@@ -29,7 +30,8 @@ for place, position in enumerate(ORDER):
 BRAND = [f"B{number}" for number in RNG.integers(0, 40, N_ITEMS).tolist()]
 NEW = np.zeros(N_ITEMS, dtype=np.bool_)
 NEW[ORDER[1_000:1_400:7]] = True  # groceries, none of them among the best
-CATALOGUE = Catalogue(
+SIDE = Side(
+    kind="item",
     ids=IdTable(*pack_ids(IDS)),
     by_popularity=np.arange(N_ITEMS, dtype=np.int32),
     new=NEW,
@@ -38,17 +40,17 @@ CATALOGUE = Catalogue(
 )
 
 
-def bound(**rules: Any) -> BoundRules:
-    return bind([make_layer(parse_rules(rules), CATALOGUE)], CATALOGUE)
+def bound(**rules: Any) -> Bound:
+    return bind([make_layer(read_rules(rules), SIDE)], SIDE)
 
 
-def listed(k: int, offset: int = 0, **rules: Any) -> ItemList:
-    (found,) = make_lists(FixedScorer(SCORES), [Ask(k, bound(**rules), offset=offset)], CATALOGUE)
+def listed(k: int, offset: int = 0, **rules: Any) -> Page:
+    (found,) = make_pages(given_scores(SCORES), [Ask(k, bound(**rules), offset=offset)], SIDE)
     return found
 
 
-def items(found: ItemList) -> list[int]:
-    return [int(pick.item[1:]) for pick in found.picks]
+def items(found: Page) -> list[int]:
+    return [int(item[1:]) for item in found.ids]
 
 
 def fits(position: int, page: list[int], caps: dict[str, int]) -> bool:
@@ -102,8 +104,9 @@ def test_pages_hold_every_candidate_once(caps: dict[str, int]) -> None:
 
 
 def test_pages_far_beyond_the_last_are_empty() -> None:
-    assert listed(1000, 10_000) == ItemList([], [], False)
-    assert listed(1000, 10_000, at_most={"brand": 1000}) == ItemList([], [], False)
+    for beyond in (listed(1000, 10_000), listed(1000, 10_000, at_most={"brand": 1000})):
+        assert [len(column) for column in beyond[:5]] == [0] * 5
+        assert not beyond.more
 
 
 def test_what_must_appear_counts_for_the_caps_and_is_never_taken_off() -> None:
@@ -121,12 +124,12 @@ def test_new_items_get_their_places_as_far_as_caps_let_them(wanted: int, most: i
     new = greedy([position for position in ORDER if NEW[position]], wanted, caps, [])
     rest = greedy([position for position in ORDER if position not in new], 10 - len(new), caps, new)
     assert sorted(items(found)) == sorted(new + rest)
-    assert [pick.reason for pick in found.picks].count("new") == len(new)
+    assert list(found.reasons).count("new") == len(new)
     assert [notice.code for notice in found.notices] == ["too_few_new"] * (len(new) < wanted)
     following = listed(10, 10, include={"new": wanted}, at_most=caps)
     left = [position for position in ORDER if position not in new + rest]
     assert items(following) == greedy(left, 10, caps, [])
-    assert following.notices == [], "page 1 has told"
+    assert not following.notices, "page 1 has told"
 
 
 def test_what_caps_close_is_not_searched_deeper(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +147,7 @@ def test_what_caps_close_is_not_searched_deeper(monkeypatch: pytest.MonkeyPatch)
     assert found.more, "page 2 has room for three others"
     assert items(listed(10, include=groceries, at_most={"brand": 1})) == greedy(ORDER[:GROCERY], 10, {"brand": 1}, [])
     mixed = listed(10, include={"where": {"department": ["GROCERY", "D1"]}}, at_most={"department": 3})
-    assert len(mixed.picks) == 6, "D1 is far down, and searched for"
+    assert len(mixed.ids) == 6, "D1 is far down, and searched for"
 
 
 def test_rows_are_listed_as_if_each_were_alone() -> None:
@@ -155,12 +158,14 @@ def test_rows_are_listed_as_if_each_were_alone() -> None:
         Ask(5, bound(include={"new": 3})),
         Ask(5, bound(boost={"where": {"brand": "B7"}, "by": 3.0})),
     ]
-    together = make_lists(FixedScorer(SCORES, len(asks)), asks, CATALOGUE)
+    together = make_pages(given_scores(SCORES, len(asks)), asks, SIDE)
     for ask, found in zip(asks, together, strict=True):
-        assert make_lists(FixedScorer(SCORES), [ask], CATALOGUE) == [found]
+        (alone,) = make_pages(given_scores(SCORES), [ask], SIDE)
+        assert [list(column) for column in alone[:5]] == [list(column) for column in found[:5]]
+        assert alone.more == found.more
 
 
 def test_more_that_must_appear_than_the_list_holds() -> None:
-    with pytest.raises(RuleError, match=r"include\.items has 2 items that must appear .*, but k is 1") as caught:
+    with pytest.raises(BadValue, match=r"include\.items has 2 items that must appear .*, but k is 1") as caught:
         Ask(1, bound(include={"items": ["i0001", "i0002"]}))
     assert caught.value.field == "include.items"

@@ -3,27 +3,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alsriaz.errors import RequestError
+from alsriaz.errors import BadValue
 from alsriaz.platform.days import Day, day_text
 from alsriaz.scoring.foldin import Equations
-from alsriaz.scoring.history import Entry, factors_from, parse_history, stored, with_history
+from alsriaz.scoring.history import HistoryEntry, find_buyer, read_history
 from tests.small_models import LAST_DAY, shop
 
 LAST = Day(LAST_DAY)
 
-READ: list[tuple[list[Any], list[Entry], str]] = [
+READ: list[tuple[list[Any], list[HistoryEntry], str]] = [
     ([], [], "nothing"),
-    (["apple", 7], [Entry("apple", 1, LAST), Entry("7", 1, LAST)], "ids alone: one piece, on the last day"),
-    ([{"item": "apple", "quantity": 2.5}], [Entry("apple", 2.5, LAST)], "a quantity"),
-    ([{"item": "a", "date": day_text(14_990)}], [Entry("a", 1, Day(14_990))], "a date"),
-    ([{"item": "a", "date": 20110101}], [Entry("a", 1, Day(14_975))], "a date as a number"),
-    ([{"item": "a", "date": None}], [Entry("a", 1, LAST)], "no date"),
+    (["apple", 7], [HistoryEntry("apple", 1), HistoryEntry("7", 1)], "ids alone: one piece, on the last day"),
+    ([{"item": "apple", "quantity": 2.5}], [HistoryEntry("apple", 2.5)], "a quantity"),
+    ([{"item": "a", "date": day_text(14_990)}], [HistoryEntry("a", 1, Day(14_990))], "a date"),
+    ([{"item": "a", "date": 20110101}], [HistoryEntry("a", 1, Day(14_975))], "a date as a number"),
+    ([{"item": "a", "date": None}], [HistoryEntry("a", 1)], "no date"),
 ]
 
 
 @pytest.mark.parametrize(("given", "entries", "why"), READ, ids=[why for *_, why in READ])
-def test_a_history_is_read(given: list[Any], entries: list[Entry], why: str) -> None:
-    assert parse_history(given, LAST, most=10) == entries
+def test_a_history_is_read(given: list[Any], entries: list[HistoryEntry], why: str) -> None:
+    assert read_history(given, "history", most=10) == entries
 
 
 REFUSED = [
@@ -43,28 +43,36 @@ REFUSED = [
 
 @pytest.mark.parametrize(("given", "field", "words", "why"), REFUSED, ids=[why for *_, why in REFUSED])
 def test_a_history_that_can_not_be_read(given: Any, field: str, words: str, why: str) -> None:
-    with pytest.raises(RequestError) as caught:
-        parse_history(given, LAST, most=10)
+    with pytest.raises(BadValue) as caught:
+        read_history(given, "history", most=10)
     assert caught.value.field == field
     assert words in str(caught.value)
 
 
 def test_a_history_adds_to_what_is_stored() -> None:
     model = shop(spec={"als_rank": 2, "half_life_days": 10}).in_memory()
-    history = [Entry("bread", 3, LAST), Entry("figs", 2, Day(LAST - 10)), Entry("figs", 1, Day(LAST + 5))]
-    bought, notices = with_history(model, stored(model, 0), history)
+    history = [
+        HistoryEntry("bread", 3, LAST),
+        HistoryEntry("figs", 2, Day(LAST - 10)),
+        HistoryEntry("figs", 1, Day(LAST + 5)),
+    ]
+    buyer = find_buyer(model, "ann", history)
+    bought = buyer.bought(model)
     assert bought.items.tolist() == [0, 1, 5]
     assert bought.purchases.counts.tolist() == [2, 2, 2]
     assert bought.purchases.quantities.tolist() == [6, 4, 3]
     assert bought.purchases.decayed.tolist() == [2, 2, 1.5], "a purchase after the last day counts as one of that day"
-    assert notices == []
+    assert buyer.unknown == ()
+    assert buyer.source == "history"
 
 
-def test_unknown_items_are_told_once_each_and_left_out() -> None:
+def test_unknown_items_are_named_once_each_and_left_out() -> None:
     model = shop().in_memory()
-    bought, notices = with_history(model, stored(model, None), [Entry("soap", 1, LAST), Entry("soap", 1, LAST)])
-    assert len(bought.items) == 0
-    assert [notice.message for notice in notices] == ["Item 'soap' of the history was never sold: it is left out."]
+    buyer = find_buyer(model, None, [HistoryEntry("soap"), HistoryEntry("soap")])
+    assert len(buyer.bought(model).items) == 0
+    assert buyer.unknown == ("soap",)
+    assert buyer.source == "popular"
+    assert find_buyer(model, "ann", [HistoryEntry("soap")]).source == "model"
 
 
 @pytest.mark.parametrize("feedback", ["implicit", "explicit"])
@@ -72,7 +80,7 @@ def test_unknown_items_are_told_once_each_and_left_out() -> None:
 def test_factors_follow_from_the_ratings_of_the_models_own_type(ranking_type: str, feedback: str) -> None:
     spec = {"als_rank": 2, "ranking_type": ranking_type, "feedback": feedback, "half_life_days": 10, "alpha": 2}
     model = shop(spec=spec).in_memory()
-    bought, _ = with_history(model, stored(model, None), [Entry("bread", 6, LAST), Entry("dates", 2, Day(LAST - 10))])
+    buyer = find_buyer(model, None, [HistoryEntry("bread", 6, LAST), HistoryEntry("dates", 2, Day(LAST - 10))])
     ratings = {
         "incident": [1, 1],
         "count": [1, 1],
@@ -89,4 +97,5 @@ def test_factors_follow_from_the_ratings_of_the_models_own_type(ranking_type: st
         reg_param=0.1,
         nonnegative=False,
     ).factors()
-    assert factors_from(model, bought).tobytes() == expected.tobytes()
+    assert buyer.factors is not None
+    assert buyer.factors.tobytes() == expected.tobytes()

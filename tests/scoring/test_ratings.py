@@ -29,7 +29,7 @@ def test_the_examples_cover_every_type() -> None:
 
 
 def test_an_unknown_type_is_a_defect() -> None:
-    with pytest.raises(ValueError, match="'stars' is no ranking type"):
+    with pytest.raises(ValueError, match="'stars' is not a ranking type"):
         rate("stars", PAIRS, CUSTOMERS)
 
 

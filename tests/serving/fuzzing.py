@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from alsriaz.model.attribute_columns import column_of
-from alsriaz.model.attributes import NO_IDS, Attributes, ItemTable
+from alsriaz.model.attributes import Attributes, ItemTable, column_of
 from alsriaz.model.folder import Model
+from alsriaz.model.ids import NO_IDS
 from benchmarks.many_rules import random_model
 
 N_ITEMS, N_CUSTOMERS = 20_000, 500

@@ -1,6 +1,9 @@
 """A client that plays the platform to a server in multi-model mode: nothing but HTTP."""
 
+import gzip
+import io
 import json
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,3 +84,24 @@ def write_shop(folder: Path, number: int) -> str:
     """Write a small model unlike those of other numbers, and return the short hash that its answers carry."""
     shop(spec={"als_rank": 2, "reco_item": number + 1}).write(folder)
     return read_manifest(folder).short_hash
+
+
+def write_slow_archive(folder: Path, archive: Path, megabytes: int) -> None:
+    """Pack a model folder behind so many zeros, which take next to no room, and half a second a gigabyte to go through.
+
+    They stand there as one compressed block many times over: a gzip file may have many members.
+    """
+    block = 64 * 2**20
+    size = megabytes * 2**20 // block * block
+    padding = tarfile.TarInfo("padding")
+    padding.size = size
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for path in sorted(folder.iterdir()):
+            tar.add(path, arcname=path.name)
+    zeros = gzip.compress(bytes(block), 1)
+    with archive.open("wb") as stream:
+        stream.write(gzip.compress(padding.tobuf()))
+        for _ in range(size // block):
+            stream.write(zeros)
+        stream.write(gzip.compress(packed.getvalue()))

@@ -11,7 +11,6 @@ import pytest
 
 from alsriaz.model.writer import writing_model
 from alsriaz.platform.days import day_text
-from alsriaz.rules.rules import NO_RULES
 from alsriaz.serving.wire import STATUS
 from tests.serving.fuzzing import body, customer, large_shop
 from tests.serving.serving_process import Server, descendants, running_server, until
@@ -30,7 +29,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = large_shop()
     dates = {"first_day": day_text(model.last_day - 99), "last_day": day_text(model.last_day)}
     with writing_model(root / "model") as writer:
-        writer.write(model.arrays, NO_RULES, model.item_table)
+        writer.write(model.arrays, {}, model.item_table)
         writer.finish({"made_by": "a test", "spec": model.spec.as_json(), "counts": {}, "dates": dates})
     return root
 

@@ -8,8 +8,8 @@ import pytest
 
 CONTAINER = Path(__file__).resolve().parents[2] / "container"
 SAY = """
-import logging
-from alsriaz.serving.log import configure_log
+import logging, sys, time
+from alsriaz.serving.log import configure_log, write_line
 configure_log({level!r})
 log = logging.getLogger("alsriaz.any")
 log.debug("a debug line")
@@ -18,12 +18,13 @@ try:
     1 / 0
 except ZeroDivisionError:
     log.exception("it failed")
-handler = logging.getLogger().handlers[0]
 own = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-for moment in (0.0, 0.9996, 1.5, 86399.001, 1.25):
-    record = logging.LogRecord("a.b", logging.WARNING, "", 0, "%s!", ("x",), None)
+for moment in (1.0, 1.9996, 1.5, 86399.001, 1.25):
+    time.time = lambda: moment
+    record = logging.LogRecord("a.b", logging.WARNING, "", 0, "%s!", ("x\\ud800",), None)
     record.created, record.msecs = moment, moment % 1 * 1000
-    assert handler.format(record) == own.format(record), (handler.format(record), own.format(record))
+    print(own.format(record).encode(errors="backslashreplace").decode(), file=sys.stderr)
+    write_line(logging.getLogger("a.b"), logging.WARNING, "x\\ud800!")
 """
 
 
@@ -47,7 +48,10 @@ def test_a_line_has_its_time_level_and_name(level: str) -> None:
     assert rest == "alsriaz.any: 1 of two"
     assert lines[1].endswith(" ERROR alsriaz.any: it failed")
     assert lines[2] == "Traceback (most recent call last):"
-    assert lines[-1] == "ZeroDivisionError: division by zero"
+    direct = [line for line in lines if " WARNING a.b: x" in line]
+    assert len(direct) == 10
+    assert direct[::2] == direct[1::2], "a line past logging's records is one of theirs"
+    assert lines[-11] == "ZeroDivisionError: division by zero"
 
 
 def test_what_is_below_the_level_is_not_written() -> None:

@@ -10,7 +10,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from alsriaz.predictor import create_app
-from alsriaz.questions.recommender import Limits, Recommender
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
 from alsriaz.serving.settings import read_settings
 from tests.small_models import shop
 
@@ -194,7 +196,7 @@ def client() -> FlaskClient:
         standing={"include": {"items": ["dates"]}},
         attributes={"department": ["fruit", "bakery", None, None, None, None], "price": [1, 2, 3, 4, 5, 6]},
     )
-    return create_app(Recommender(model.in_memory(), Limits(most_ids=8)), read_settings({})).test_client()
+    return create_app(Recommender(Shop(model.in_memory(), Limits(most_ids=8))), read_settings({})).test_client()
 
 
 def asked(rules: dict[str, Any]) -> dict[str, Any]:

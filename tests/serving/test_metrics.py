@@ -12,7 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import alsriaz
 from alsriaz.predictor import create_app
-from alsriaz.questions.recommender import Limits, Recommender
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
 from alsriaz.serving.metrics import BUCKETS, CONTENT_TYPE
 from alsriaz.serving.settings import read_settings
 from tests.serving.serving_process import Server, descendants, running_server, until
@@ -34,7 +36,7 @@ def counts_in(text: str) -> dict[str, float]:
 
 @pytest.fixture
 def client() -> FlaskClient:
-    return create_app(Recommender(shop().in_memory(), Limits()), read_settings({})).test_client()
+    return create_app(Recommender(Shop(shop().in_memory(), Limits())), read_settings({})).test_client()
 
 
 def counts(client: FlaskClient) -> dict[str, float]:
@@ -96,7 +98,7 @@ def test_a_request_is_counted(
 
 def test_the_model_and_the_build_are_told(client: FlaskClient) -> None:
     told = counts(client)
-    model = Recommender(shop().in_memory(), Limits()).model_hash
+    model = Recommender(Shop(shop().in_memory(), Limits())).model_hash
     assert told[f"alsriaz_model_info{{model={model}}}"] == 1
     assert (told["alsriaz_model_customers"], told["alsriaz_model_items"]) == (3, 6)
     assert [name for name in told if name.startswith("alsriaz_build_info") and f"version={alsriaz.__version__}" in name]

@@ -1,9 +1,13 @@
 """The models of a server without a server: two workers' views of one folder, in one process."""
 
+import contextlib
 import logging
+import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,13 +17,12 @@ from alsriaz.model.folder import open_model
 from alsriaz.model.manifest import read_manifest
 from alsriaz.platform.layout import Layout
 from alsriaz.platform.machine import memory_limit
-from alsriaz.questions.recommender import Limits
-from alsriaz.serving.multi_model import models as module
-from alsriaz.serving.multi_model.cost import model_size
-from alsriaz.serving.multi_model.models import Models, Terms, terms_of
+from alsriaz.questions.memory import model_size
+from alsriaz.serving.live_rules.following import NO_LIVE_RULES
+from alsriaz.serving.multi_model.models import Models
 from alsriaz.serving.settings import read_settings
+from tests.model.test_packed import pack
 from tests.serving.multi_model_platform import write_shop
-from tests.serving.test_multi_model_archive import pack
 from tests.small_models import shop
 
 Counts = dict[str, int]
@@ -39,15 +42,34 @@ def counts() -> Counts:
 
 
 @pytest.fixture
-def worker(root: Path, counts: Counts) -> Callable[..., Models]:
+def worker(root: Path, counts: Counts) -> Iterator[Callable[..., Models]]:
     """Makes a worker; `room` is for how many of the models there is memory: all four take the same number of pages."""
     one = model_size(read_manifest(root / "models" / "m0").files, b"", workers=2)
 
-    def make(room: float = 9, unload_seconds: float = 5.0) -> Models:
-        terms = Terms(int(room * one), 2, unload_seconds, Limits())
-        return Models(root / "m", Layout(root), terms, lambda event: counts.update({event: counts[event] + 1}))
+    made: list[Models] = []
+    over = threading.Event()
 
-    return make
+    def watch() -> None:
+        while not over.wait(0.01):
+            for models in list(made):
+                models._pool.drop_gone()
+
+    def make(room: float = 9, timeout: int = 60, max_k: int = 1000) -> Models:
+        settings = replace(read_settings({"ALSRIAZ_WORKERS": "2"}), timeout_seconds=timeout, max_k=max_k)
+        memory = replace(settings, models_memory_mb=room * one / 2**20)  # type: ignore[arg-type]
+
+        def count(event: str) -> None:
+            counts[event] += 1
+
+        models = Models(root / "m", Layout(root), memory, NO_LIVE_RULES, count)
+        made.append(models)
+        return models
+
+    watching = threading.Thread(target=watch)  # as each worker does for itself
+    watching.start()
+    yield make
+    over.set()
+    watching.join()
 
 
 def url(root: Path, number: int) -> str:
@@ -79,7 +101,7 @@ def test_what_one_worker_loads_the_other_answers_from(root: Path, worker: Callab
 
 
 def test_a_lease_outlives_its_model_and_says_when_it_has_ended(root: Path, worker: Callable[..., Models]) -> None:
-    models = worker(unload_seconds=0.1)
+    models = worker(timeout=1)
     models.load("shop", url(root, 1))
     lease = models.lease("shop")
     models.unload("shop")
@@ -87,11 +109,11 @@ def test_a_lease_outlives_its_model_and_says_when_it_has_ended(root: Path, worke
     lease.release()
     lease.release()
     with pytest.raises(ValueError, match="the lease has ended"):
-        lease.recommender.model_hash  # noqa: B018
+        lease.recommender  # noqa: B018
 
 
 def test_unloading_waits_for_a_lease(root: Path, worker: Callable[..., Models]) -> None:
-    first, second = worker(unload_seconds=60), worker()
+    first, second = worker(timeout=120), worker()
     first.load("shop", url(root, 1))
     lease = second.lease("shop")
     unloading = threading.Thread(target=first.unload, args=("shop",))
@@ -152,39 +174,76 @@ def test_many_requests_for_many_targets_in_little_memory(root: Path, worker: Cal
     assert len(loaded(workers[0])) <= 2
 
 
-def test_a_target_that_is_long_in_coming(
-    root: Path, worker: Callable[..., Models], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = worker(), worker()
-    loading, go_on = threading.Event(), threading.Event()
+@contextlib.contextmanager
+def slow(root: Path, name: str) -> Iterator[Callable[[], None]]:
+    """A model whose load hangs, as on a slow disk, before it reads the largest file, until one lets it go on."""
+    factors = root / "models" / name / "item_factors.npy"
+    hangs = threading.Event()
+    real = Path.open
 
-    def slow(*_: object) -> None:
-        loading.set()
-        go_on.wait(60)
+    def waits(path: Path, *arguments: object, **options: object) -> object:
+        if path == factors:
+            assert hangs.wait(60)
+        return real(path, *arguments, **options)  # type: ignore[call-overload]
 
-    monkeypatch.setattr("alsriaz.serving.multi_model.loading.verify_files", slow)
-    monkeypatch.setattr(module, "LOAD_SECONDS", 1)
-    with ThreadPoolExecutor(1) as pool:
-        load = pool.submit(first.load, "m0", url(root, 0))
-        loading.wait(60)
-        with pytest.raises(RequestError, match="Model 'm0' was not loaded in 1 seconds: try again") as caught:
-            second.lease_target("m0")
-        assert caught.value.code == "no_model"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "open", waits)
+        yield hangs.set
+        hangs.set()
+
+
+def test_a_target_that_is_long_in_coming(root: Path, worker: Callable[..., Models], counts: Counts) -> None:
+    first, second = worker(timeout=1), worker(timeout=1)
+    with slow(root, "m0") as go_on, ThreadPoolExecutor(4) as pool:
+        began = time.monotonic()
+        asking = [pool.submit(models.lease_target, "m0") for models in (first, second, first, second)]
+        for one in asking:
+            with pytest.raises(RequestError, match=r"Model 'm0' was not loaded in 0\.75 seconds: try again") as caught:
+                one.result()
+            assert caught.value.code == "no_model"
+        assert time.monotonic() - began < 10, "in its own time limit, while the load goes on"
         with pytest.raises(RequestError, match="is being loaded"):
             second.load("m0", url(root, 1))
         with pytest.raises(RequestError, match="No model named 'm0' is loaded"):
             second.unload("m0")
-        go_on.set()
-        assert load.result().name == "m0"
+        go_on()
+    until_loaded(first, "m0")
+    assert asked(second, "m0")
+    assert counts["load"] == 1, "which nobody began again"
+
+
+def until_loaded(models: Models, name: str) -> None:
+    deadline = time.monotonic() + 60
+    while name not in loaded(models):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_a_load_meets_is_told_to_all_who_wait_for_it(root: Path, worker: Callable[..., Models]) -> None:
+    models = worker()
+    (root / "models" / "m0" / "item_gram.npy").unlink()
+    with slow(root, "m0") as go_on, ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(models.lease_target, "m0") for _ in range(4)]
+        time.sleep(0.1)
+        go_on()
+        for one in asking:
+            with pytest.raises(RequestError, match="item_gram.npy is missing") as caught:
+                one.result()
+            assert (caught.value.code, caught.value.field) == ("unusable_model", None)
 
 
 def test_an_archive_is_unpacked_for_as_long_as_it_is_loaded(root: Path, worker: Callable[..., Models]) -> None:
     models = worker()
     pack(root / "models" / "m0", root / "models" / "sales.tar.gz")
     assert asked(models, "sales.tar.gz") == open_model(root / "models" / "m0").manifest.short_hash
-    assert len(list((root / "m").glob("unpacked-*"))) == 1
+    assert len(left_behind(root)) == 1
     models.unload("sales.tar.gz")
-    assert list((root / "m").glob("unpacked-*")) == []
+    assert left_behind(root) == []
+
+
+def left_behind(root: Path) -> list[str]:
+    """Return what there is of models where the workers meet."""
+    return [name for name in os.listdir(root / "m") if name != "lock"]
 
 
 @pytest.mark.parametrize("what", ["item_gram.npy", "manifest.json"], ids=["cut", "without a manifest"])
@@ -197,7 +256,7 @@ def test_nothing_is_left_of_an_archive_that_can_not_be_used(
     with pytest.raises(RequestError, match=what) as caught:
         models.lease_target("sales.tar.gz")
     assert (caught.value.code, caught.value.field) == ("unusable_model", None)
-    assert list((root / "m").glob("unpacked-*")) == []
+    assert left_behind(root) == []
     assert models.totals() == (0, 0)
 
 
@@ -246,15 +305,19 @@ def test_models_may_take_a_share_of_the_memory_there_is() -> None:
     assert read_settings({"ALSRIAZ_MODELS_MEMORY_MB": "77"}).models_memory_mb == 77
 
 
-def test_terms_follow_from_the_settings() -> None:
-    environ = {"ALSRIAZ_MODELS_MEMORY_MB": "3", "ALSRIAZ_WORKERS": "5", "ALSRIAZ_TIMEOUT_SECONDS": "20"}
-    assert terms_of(read_settings(environ), Limits()) == Terms(3 * 2**20, 5, 10.0, Limits())
-    assert terms_of(read_settings({"ALSRIAZ_TIMEOUT_SECONDS": "900"}), Limits()).unload_seconds == 30.0
+def test_how_long_things_may_take_follows_from_the_time_limit_of_a_request() -> None:
+    def seconds(timeout: str) -> tuple[float, float, float]:
+        settings = read_settings({"ALSRIAZ_TIMEOUT_SECONDS": timeout})
+        return settings.load_seconds, settings.wait_seconds, settings.unload_seconds
+
+    assert seconds("2") == (360, 1.5, 1.0)
+    assert seconds("60") == (360, 58.0, 30.0)
+    assert seconds("900") == (900, 898.0, 30.0)
 
 
-def test_a_model_whose_rules_no_list_has_room_for_is_not_loaded(root: Path) -> None:
+def test_a_model_whose_rules_no_list_has_room_for_is_not_loaded(root: Path, worker: Callable[..., Models]) -> None:
     shop(standing={"include": {"items": ["apple", "bread"]}}).write(root / "models" / "crowded")
-    models = Models(root / "m", Layout(root), Terms(1 << 30, 2, 5.0, Limits(most_k=1)), lambda _event: None)
+    models = worker(max_k=1)
     with pytest.raises(RequestError, match="ALSRIAZ_MAX_K is 1, but the model's rules.json has 2 items") as caught:
         models.load("crowded", str(root / "models" / "crowded"))
     assert caught.value.code == "unusable_model"

@@ -1,8 +1,7 @@
-"""The registry of models: against a plain dict, and as several workers share it."""
+"""The registry of models: against a plain dict, as several workers share it, and die."""
 
+import contextlib
 import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,164 +10,167 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from alsriaz.errors import RequestError
-from alsriaz.serving.multi_model.entry import Entry
-from alsriaz.serving.multi_model.registry import NoRoom, Registry
+from alsriaz.serving.multi_model.pool import Lease, Pool
+from alsriaz.serving.multi_model.registry import Entry, Registry
 
 BUDGET = 100
 NAMES = ["a", "b", "a/b", "ü", "{}", "a b", "z" * 1024]
 
 
-def entry(name: str, size: int = 10, owner: str = "w1", *, on_demand: bool = False) -> Entry:
-    return Entry(name, f"/opt/ml/models/{name}", "/folder", "0123456789ab", size, on_demand, owner=owner)
+class Opened(str):
+    """What stands for a model; it can be referred to weakly."""
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path, BUDGET, lambda owner: True)
+def opened(_folder: Path, model: str) -> tuple[str, str]:
+    both = Opened(model)
+    return both, both
+
+
+class Worker:
+    """A process that loads, maps and unloads; all that ends with a process here is closed when it dies."""
+
+    def __init__(self, folder: Path) -> None:
+        self.registry = Registry(folder)
+        self.pool = Pool(self.registry, opened)  # type: ignore[arg-type]
+        self.loading = contextlib.ExitStack()
+        self.leases: list[Lease] = []
+
+    def begin(self, name: str, size: int, *, on_demand: bool) -> tuple[Entry, contextlib.ExitStack]:
+        """Reserve a name and memory; what is given ends the load, well or not."""
+        with contextlib.ExitStack() as load:
+            place = load.enter_context(self.registry.begun())
+            (place / "model").mkdir()
+            entry = Entry(place, name, "url", "", "0123456789ab", size, on_demand)
+            if not self.registry.reserve(entry, BUDGET):
+                raise NoRoom
+            kept = load.pop_all()
+        self.loading.push(kept)
+        return entry, kept
+
+    def die(self) -> None:
+        """Close what the kernel closes: descriptors, and with them locks; nothing else happens."""
+        self.loading.close()
+        for slot in [*self.pool._slots.values(), *self.pool._leaving]:
+            slot.held.close()
+
+
+class NoRoom(Exception):
+    pass
 
 
 class AgainstADict(RuleBasedStateMachine):
-    """Two workers do anything in any order; a dict and a set of living workers say what must come of it."""
+    """Two workers do anything in any order, and die; a dict says what must come of it."""
 
     @initialize()
     def start(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.names = ["w1", "w2"]  # of the two workers now; a name never comes back
-        self.living = set(self.names)
-        self.registries = [Registry(Path(self.folder.name), BUDGET, self.living.__contains__) for _ in range(2)]
-        self.oracle: dict[str, Entry] = {}
+        self.workers = [Worker(Path(self.folder.name)) for _ in range(2)]
+        self.loads: dict[str, tuple[int, Entry, contextlib.ExitStack]] = {}  # with which worker is at it
+        self.loaded: dict[str, Entry] = {}
         self.used: list[str] = []
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
+            for worker in self.workers:
+                worker.die()
             self.folder.cleanup()
 
-    @rule(
-        which=st.integers(0, 1), name=st.sampled_from(NAMES), size=st.integers(1, 60), mine=st.integers(0, 1),
-        on_demand=st.booleans(),
-    )  # fmt: skip
-    def begin(self, which: int, name: str, size: int, mine: int, on_demand: bool) -> None:
-        wanted = entry(name, size, self.names[mine], on_demand=on_demand)
-        self.forget_what_the_dead_began()
-        if wanted.owner not in self.living:
-            return
-        if name in self.oracle:
+    @rule(which=st.integers(0, 1), name=st.sampled_from(NAMES), size=st.integers(1, 60), on_demand=st.booleans())
+    def begin(self, which: int, name: str, size: int, on_demand: bool) -> None:
+        taken = {**self.loaded, **{name: entry for name, (_, entry, _) in self.loads.items()}}
+        if name in taken:
             with pytest.raises(RequestError) as caught:
-                self.registries[which].begin(wanted)
+                self.workers[which].begin(name, size, on_demand=on_demand)
             assert caught.value.code == "model_loaded"
-        elif sum(other.size for other in self.oracle.values()) + size > BUDGET:
+        elif sum(entry.size for entry in taken.values()) + size > BUDGET:
             with pytest.raises(NoRoom):
-                self.registries[which].begin(wanted)
+                self.workers[which].begin(name, size, on_demand=on_demand)
         else:
-            begun = self.registries[which].begin(wanted)
-            assert replace(begun, serial=0) == wanted
-            assert begun.serial not in {other.serial for other in self.oracle.values()}
-            self.oracle[name] = begun
+            self.loads[name] = (which, *self.workers[which].begin(name, size, on_demand=on_demand))
+
+    @rule(name=st.sampled_from(NAMES), well=st.booleans())
+    def end_load(self, name: str, well: bool) -> None:
+        if name in self.loads:
+            which, entry, load = self.loads.pop(name)
+            if well:
+                self.workers[which].registry.finish(entry)
+                self.loaded[name] = entry
+                self.used.append(name)
+            load.close()
 
     @rule(which=st.integers(0, 1), name=st.sampled_from(NAMES))
-    def finish(self, which: int, name: str) -> None:
-        begun = self.oracle.get(name)
-        if begun is not None and begun.state == "loading" and begun.owner in self.living:
-            self.forget_what_the_dead_began()
-            self.registries[which].finish(begun)
-            self.oracle[name] = replace(begun, state="loaded")
-            self.used = [*self.used, name]
+    def use(self, which: int, name: str) -> None:
+        lease = self.workers[which].pool.lease(name)
+        assert (lease is not None) == (name in self.loaded)
+        if lease is not None:
+            assert str(lease.recommender) == self.loaded[name].model
+            lease.release()
+            lease.release()
+            if self.loaded[name].on_demand:
+                self.used = [*(other for other in self.used if other != name), name]
 
     @rule(which=st.integers(0, 1), name=st.sampled_from(NAMES))
-    def touch(self, which: int, name: str) -> None:
-        known = self.oracle.get(name)
-        if known is not None and known.state == "loaded":
-            self.registries[which].touch(known)
-            self.used = [*(other for other in self.used if other != name), name]
-
-    @rule(which=st.integers(0, 1), name=st.sampled_from(NAMES))
-    def leave(self, which: int, name: str) -> None:
-        self.forget_what_the_dead_began()
-        known = self.oracle.get(name)
-        if known is None or known.state != "loaded":
+    def unload(self, which: int, name: str) -> None:
+        if name not in self.loaded:
             with pytest.raises(RequestError) as caught:
-                self.registries[which].leave(name, "w1")
+                self.workers[which].registry.leave(name, 60)
             assert caught.value.code == "model_not_loaded"
-        else:
-            self.oracle[name] = replace(known, state="unloading", owner="w1")
-            assert self.registries[which].leave(name, "w1") == self.oracle[name]
-            self.used.remove(name)
-
-    @rule(which=st.integers(0, 1), name=st.sampled_from(NAMES))
-    def remove(self, which: int, name: str) -> None:
-        known = self.oracle.get(name)
-        if known is not None and known.state != "loaded":
-            self.forget_what_the_dead_began()
-            self.registries[which].remove(known)
-            self.oracle.pop(name, None)
-
-    @precondition(lambda self: len(self.living) > 1)
-    @rule()
-    def a_worker_dies(self) -> None:
-        self.living.remove(self.names[1])
-
-    @rule()
-    def another_takes_its_place(self) -> None:
-        self.living.discard(self.names[1])
-        self.names[1] = f"w{int(self.names[1][1:]) + 1}"
-        self.living.add(self.names[1])
-        self.registries[1] = Registry(Path(self.folder.name), BUDGET, self.living.__contains__)
+            return
+        entry, answered = self.workers[which].registry.leave(name, 60)
+        assert answered
+        assert entry.state == "unloading"
+        for worker in self.workers:
+            worker.pool.drop_gone()
+        self.workers[which].registry.look_through()
+        assert not entry.place.exists()
+        del self.loaded[name]
+        self.used.remove(name)
 
     @rule(which=st.integers(0, 1))
-    def all_workers_see_the_same(self, which: int) -> None:
-        seen = self.registries[which].snapshot()
-        kept = {name for name, known in self.oracle.items() if known.state == "loaded"}
-        assert {name for name in seen.models if seen.loaded(name)} == kept
-        assert seen.models.items() >= {(name, self.oracle[name]) for name in kept}
-        on_demand = [name for name in self.used if self.oracle[name].on_demand]
-        assert [known.name for known in self.registries[which].least_used()] == on_demand
+    def a_worker_dies_and_another_takes_its_place(self, which: int) -> None:
+        self.workers[which].die()
+        self.workers[which] = Worker(Path(self.folder.name))
+        self.loads = {name: load for name, load in self.loads.items() if load[0] != which}
 
-    @rule(which=st.integers(0, 1), most=st.integers(1, 3))
-    def pages_hold_each_model_once(self, which: int, most: int) -> None:
-        names = [known.name for page in pages(self.registries[which], most) for known in page]
-        assert names == sorted(name for name, known in self.oracle.items() if known.state == "loaded")
+    @rule(which=st.integers(0, 1), name=st.sampled_from(NAMES))
+    def a_worker_dies_while_it_unloads(self, which: int, name: str) -> None:
+        if name in self.loaded:
+            self.workers[which].registry.leave(name, 60)
+            del self.loaded[name]
+            self.used.remove(name)
+            self.workers[1 - which].pool.drop_gone()  # as it does of itself
+            self.a_worker_dies_and_another_takes_its_place(which)
 
-    def forget_what_the_dead_began(self) -> None:
-        self.oracle = {
-            name: known for name, known in self.oracle.items() if known.state == "loaded" or known.owner in self.living
-        }
+    @precondition(lambda self: hasattr(self, "workers"))
+    @rule(which=st.integers(0, 1))
+    def all_workers_see_the_same_and_nothing_else_is_there(self, which: int) -> None:
+        registry = self.workers[which].registry
+        assert [entry.name for entry in registry.all_loaded()] == sorted(self.loaded)
+        states = {name: "loaded" for name in self.loaded} | {name: "loading" for name in self.loads}
+        found = registry.models()
+        assert {entry.name: entry.state for entry in found} == states
+        right = [*self.loaded.values(), *(entry for _, entry, _ in self.loads.values())]
+        assert sum(entry.size for entry in found) == sum(entry.size for entry in right)
+        assert len([*Path(self.folder.name).iterdir()]) == len(states) + 1, "a folder each, and the lock"
+        on_demand = [entry for entry in found if entry.on_demand and entry.state == "loaded"]
+        least_first = [entry.name for entry in sorted(on_demand, key=lambda entry: entry.used)]
+        assert least_first == [name for name in self.used if self.loaded[name].on_demand]
 
 
-def pages(registry: Registry, most: int) -> Iterator[list[Entry]]:
-    after: str | None = None
-    more = True
-    while more:
-        page, more = registry.page(after, most)
-        yield page
-        after = page[-1].name if page else None
-
-
-AgainstADict.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+AgainstADict.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 TestAgainstADict = AgainstADict.TestCase
 
 
-def test_pages_neither_repeat_nor_skip_a_model_while_others_come_and_go(registry: Registry) -> None:
-    stays = [f"m{number:02}" for number in range(25)]
-    for name in stays:
-        registry.finish(registry.begin(entry(name, 0)))
-    seen: list[str] = []
-    for page in pages(registry, 5):
-        seen += [known.name for known in page]
-        for name in (f"a{len(seen)}", f"{seen[-1]}x"):  # before the reader's place, and right after it
-            registry.finish(registry.begin(entry(name, 0)))
-        registry.remove(registry.leave(page[0].name, "w1"))
-    assert seen == sorted(set(seen))
-    assert [name for name in seen if name in stays] == stays
+@pytest.fixture
+def worker(tmp_path: Path) -> Worker:
+    return Worker(tmp_path)
 
 
-def test_a_model_loaded_again_under_its_name_is_another_one(registry: Registry) -> None:
-    first = registry.begin(entry("a"))
-    registry.finish(first)
-    registry.remove(registry.leave("a", "w1"))
-    second = registry.begin(entry("a"))
-    assert second.serial > first.serial
-    registry.remove(first)
-    assert "a" in registry.snapshot().models, "the first one's end is not the second one's"
+def load(worker: Worker, name: str, size: int = 10) -> Entry:
+    entry, loading = worker.begin(name, size, on_demand=False)
+    worker.registry.finish(entry)
+    loading.close()
+    return worker.registry.loaded(name)
 
 
 TAKEN = [
@@ -179,18 +181,46 @@ TAKEN = [
 
 
 @pytest.mark.parametrize(("state", "words", "why"), TAKEN, ids=[why for *_, why in TAKEN])
-def test_a_name_is_taken(registry: Registry, state: str, words: str, why: str) -> None:
-    begun = registry.begin(entry("a"))
-    if state != "loading":
-        registry.finish(begun)
+def test_a_name_is_taken(worker: Worker, state: str, words: str, why: str) -> None:
+    if state == "loading":
+        worker.begin("a", 1, on_demand=False)
+    else:
+        load(worker, "a")
+        lease = worker.pool.lease("a")
+        assert lease is not None
     if state == "unloading":
-        registry.leave("a", "w1")
+        worker.registry.leave("a", 60)
     with pytest.raises(RequestError) as caught:
-        registry.begin(entry("a"))
+        worker.begin("a", 1, on_demand=False)
     assert (str(caught.value), caught.value.field) == (words, "model_name")
 
 
-def test_what_is_not_loaded_can_not_leave(registry: Registry) -> None:
+def test_what_is_in_use_when_its_time_is_over_keeps_its_memory_and_not_its_name(worker: Worker) -> None:
+    load(worker, "a", 60)
+    lease = worker.pool.lease("a")
+    assert lease is not None
+    entry, _ = worker.registry.leave("a", 0.0)
+    worker.pool.drop_gone()
+    assert sum(other.size for other in worker.registry.models()) == 60
+    with pytest.raises(NoRoom):
+        worker.begin("a", 60, on_demand=False)
+    assert load(worker, "a", 40).place != entry.place
+    assert str(lease.recommender) == "0123456789ab", "the request ends on the model that it began with"
+    lease.release()
+    worker.pool.drop_gone()
+    assert [other.size for other in worker.registry.models()] == [40]
+    with pytest.raises(ValueError, match="the lease has ended"):
+        lease.recommender  # noqa: B018
+
+
+def test_one_that_is_leaving_already_is_returned_and_what_is_not_loaded_can_not_leave(worker: Worker) -> None:
+    load(worker, "a")
+    lease = worker.pool.lease("a")
+    assert lease is not None
+    assert [worker.registry.leave("a", 60)[1] for _ in range(2)] == [True, False]
+    lease.release()
+    worker.pool.drop_gone()
+    worker.registry.look_through()
     with pytest.raises(RequestError) as caught:
-        registry.leave("a", "w1")
+        worker.registry.leave("a", 60)
     assert str(caught.value).startswith("No model named 'a' is loaded: load it by POST /models")

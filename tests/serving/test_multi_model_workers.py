@@ -5,8 +5,8 @@ import fcntl
 import http.client
 import json
 import os
+import re
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.worker_memory import gunicorn_processes, write_model
-from tests.serving.multi_model_platform import MULTI_MODEL, Platform, path_of, write_shop
+from tests.serving.multi_model_platform import MULTI_MODEL, Platform, path_of, write_shop, write_slow_archive
 from tests.serving.serving_process import PATIENCE, Server, alive, running_server, until
 
 pytestmark = pytest.mark.process
@@ -34,7 +34,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(root: Path) -> Iterator[Server]:
     with running_server(MULTI_MODEL | {"ALSRIAZ_ML_ROOT": str(root)}) as server:
         yield server
@@ -42,7 +42,33 @@ def server(root: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def aws(server: Server, root: Path) -> Platform:
-    return Platform(server, str(root))
+    """The platform, with a server of two workers in which nothing is loaded."""
+    return emptied(Platform(server, str(root)), server)
+
+
+@pytest.fixture(scope="module")
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("t")
+
+
+@pytest.fixture(scope="module")
+def hasty_server(root: Path, temporary: Path) -> Iterator[Server]:
+    environ = {"ALSRIAZ_ML_ROOT": str(root), "ALSRIAZ_TIMEOUT_SECONDS": "2", "TMPDIR": str(temporary)}
+    with running_server(MULTI_MODEL | environ) as server:
+        yield server
+
+
+@pytest.fixture
+def hasty(hasty_server: Server, root: Path) -> Platform:
+    """The same, with a server that gives each request 2 seconds."""
+    return emptied(Platform(hasty_server, str(root)), hasty_server)
+
+
+def emptied(aws: Platform, server: Server) -> Platform:
+    until(lambda: len(workers(server)) == 2, server.log)
+    for name in aws.names():
+        aws.unload(name)
+    return aws
 
 
 def workers(server: Server) -> list[int]:
@@ -104,29 +130,6 @@ def test_a_worker_that_takes_a_dead_ones_place_knows_the_models(aws: Platform, s
     assert not any(maps(pid, root / "models" / "m1") for pid in workers(server))
 
 
-def test_workers_that_die_at_any_time_leave_no_name_or_memory_taken(aws: Platform, server: Server) -> None:
-    stop = threading.Event()
-
-    def kill() -> None:
-        while not stop.wait(0.3):
-            if pids := workers(server):
-                os.kill(pids[0], signal.SIGKILL)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
-        for _ in range(30):
-            assert aws.load("shop", "m0").status in (200, 409, 502)
-            assert aws.unload("shop").status in (200, 404, 502)
-    finally:
-        stop.set()
-        killer.join()
-    until(lambda: len(workers(server)) == 2 and aws.unload("shop").status == 404, server.log)
-    assert aws.load("shop", "m1").status == 200
-    assert aws.invoke("shop", ANN).status == 200
-    assert aws.unload("shop").status == 200
-
-
 def test_a_request_that_runs_finishes_on_a_model_that_is_being_unloaded(
     aws: Platform, server: Server, root: Path
 ) -> None:
@@ -145,58 +148,85 @@ def test_a_request_that_runs_finishes_on_a_model_that_is_being_unloaded(
     assert not any(maps(pid, root / "models" / "m0") for pid in workers(server))
 
 
-def test_unloading_waits_no_longer_than_it_may_and_says_so(root: Path) -> None:
-    environ = MULTI_MODEL | {"ALSRIAZ_ML_ROOT": str(root), "ALSRIAZ_TIMEOUT_SECONDS": "4"}
-    with running_server(environ) as server:
-        aws = Platform(server, str(root))
-        aws.load("shop", "m0")
-        body = "\n".join([json.dumps({"customer": "ann"})] * 400_000).encode()
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(
-                server.request, "POST", f"{path_of('shop')}/invoke", body, {"Content-Type": "application/jsonlines"}
-            )
-            until(lambda: any(maps(pid, root / "models" / "m0") for pid in workers(server)), server.log)
-            assert aws.unload("shop").status == 200
-            assert aws.get("shop").status == 404
-            del running
-        assert "a request still uses model 'shop': its memory is free when that ends" in server.log()
-        until(lambda: not any(maps(pid, root / "models" / "m0") for pid in workers(server)), server.log)
-
-
-def test_a_load_may_take_longer_than_other_requests_which_go_on_meanwhile(root: Path, tmp_path: Path) -> None:
-    environ = MULTI_MODEL | {"ALSRIAZ_ML_ROOT": str(root), "ALSRIAZ_TIMEOUT_SECONDS": "1", "TMPDIR": str(tmp_path)}
-    with running_server(environ) as server, ThreadPoolExecutor(1) as pool:
-        aws = Platform(server, str(root))
-        aws.load("shop", "m0")
-        (lock,) = tmp_path.glob("*/m/models.lock")
-        with lock.open() as held:
-            fcntl.flock(held, fcntl.LOCK_EX)  # as a slow disk would, this keeps the load from going on
-            loading = pool.submit(aws.load, "slow", "m1")
-            began = time.monotonic()
-            while time.monotonic() < began + 5:  # by then nginx and the watch have long ended any other request
-                assert aws.invoke("shop", ANN).status == 200
-                assert aws.names() == ["shop"]
-                assert server.answers_ping()
-            assert not loading.done()
-        assert loading.result().status == 200
-        assert aws.names() == ["shop", "slow"]
-
-
-def test_a_model_whose_folder_has_changed_is_not_served(tmp_path: Path) -> None:
-    environ = MULTI_MODEL | {"ALSRIAZ_ML_ROOT": str(tmp_path)}
-    write_shop(tmp_path / "models" / "m0", 0)
-    with running_server(environ | {"ALSRIAZ_WORKERS": "1"}) as server:
-        aws = Platform(server, str(tmp_path))
-        aws.load("shop", "m0")
-        for path in (tmp_path / "models" / "m0").iterdir():
-            path.unlink()
-        write_shop(tmp_path / "models" / "m0", 1)
-        answer = aws.invoke("shop", ANN)
-        assert (answer.status, answer.json()["error"]["code"]) == (503, "no_model")
-        assert answer.json()["error"]["message"] == (
-            "Model 'shop' can no longer be used: Its folder holds another model than when it was loaded. "
-            "Unload it, then load it again."
+def test_unloading_waits_no_longer_than_it_may_and_says_so(hasty: Platform, hasty_server: Server, root: Path) -> None:
+    server, folder = hasty_server, root / "models" / "m0"
+    hasty.load("shop", "m0")
+    body = "\n".join([json.dumps({"customer": "ann"})] * 400_000).encode()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(
+            server.request, "POST", f"{path_of('shop')}/invoke", body, {"Content-Type": "application/jsonlines"}
         )
-        assert aws.unload("shop").status == 200
-        assert aws.load("shop", "m0").status == 200
-        assert aws.invoke("shop", ANN).status == 200
+        until(lambda: any(maps(pid, folder) for pid in workers(server)), server.log)
+        assert hasty.unload("shop").status == 200
+        assert hasty.get("shop").status == 404
+        del running
+    assert "a request still uses model 'shop': its memory is free when that ends" in server.log()
+    until(lambda: not any(maps(pid, folder) for pid in workers(server)), server.log)
+    until(lambda: models_bytes(hasty) == 0, server.log)
+
+
+def models_bytes(aws: Platform) -> float:
+    text = aws.server.request("GET", "/metrics").body.decode()
+    return float(re.findall(r"^alsriaz_models_bytes (.*)$", text, re.MULTILINE)[0])
+
+
+def test_a_load_may_take_longer_than_other_requests_which_go_on_meanwhile(
+    hasty: Platform, hasty_server: Server, temporary: Path
+) -> None:
+    hasty.load("shop", "m0")
+    (lock,) = temporary.glob("*/models/lock")
+    with lock.open() as held, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as a slow disk would, this keeps the load from going on
+        loading = pool.submit(hasty.load, "slow", "m1")
+        began = time.monotonic()
+        while time.monotonic() < began + 5:  # by then nginx and the watch have long ended any other request
+            assert hasty.invoke("shop", ANN).status == 200
+            assert hasty.names() == ["shop"]
+            assert hasty_server.answers_ping()
+            time.sleep(0.05)
+        assert not loading.done()
+        fcntl.flock(held, fcntl.LOCK_UN)
+        assert loading.result().status == 200
+    assert hasty.names() == ["shop", "slow"]
+
+
+def test_a_load_on_demand_may_take_longer_than_the_requests_that_wait_for_it(
+    hasty: Platform, hasty_server: Server, root: Path
+) -> None:
+    write_slow_archive(root / "models" / "m2", root / "models" / "slow.tar.gz", 1536)
+    before = workers(hasty_server)
+    hasty.load("shop", "m0")
+    with ThreadPoolExecutor(3) as pool:
+        began = time.monotonic()
+        waiting = [pool.submit(hasty.invocations, "slow.tar.gz", ANN) for _ in range(3)]
+        statuses = []
+        for one in waiting:
+            statuses.append(one.result().status)
+            assert time.monotonic() < began + 4, "in the time of a request"
+        assert set(statuses) <= {503, 504}
+        refused = next(one.result().json()["error"] for one in waiting if one.result().status == 503)
+        assert refused["code"] == "no_model"
+        assert refused["message"] == "Model 'slow.tar.gz' was not loaded in 1.5 seconds: try again."
+    assert hasty.invoke("shop", ANN).status == 200, "others go on"
+    until(lambda: hasty.invocations("slow.tar.gz", ANN).status == 200, hasty_server.log)
+    assert workers(hasty_server) == before, "no worker was lost over it"
+    loads = [line for line in hasty_server.log().splitlines() if "loaded model 'slow.tar.gz'" in line]
+    assert len(loads) == 1, "and it was loaded once"
+    (root / "models" / "slow.tar.gz").unlink()
+
+
+def test_a_model_whose_folder_has_changed_is_not_served(aws: Platform, root: Path) -> None:
+    write_shop(root / "models" / "changes", 0)
+    aws.load("shop", "changes")
+    for path in (root / "models" / "changes").iterdir():
+        path.unlink()
+    write_shop(root / "models" / "changes", 1)
+    answer = aws.invoke("shop", ANN)
+    assert (answer.status, answer.json()["error"]["code"]) == (503, "no_model")
+    assert answer.json()["error"]["message"] == (
+        "Model 'shop' can no longer be used: Its folder holds another model than when it was loaded. "
+        "Unload it, then load it again."
+    )
+    assert aws.unload("shop").status == 200
+    assert aws.load("shop", "changes").status == 200
+    assert aws.invoke("shop", ANN).status == 200

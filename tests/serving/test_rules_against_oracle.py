@@ -8,8 +8,10 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from alsriaz.errors import RuleError
-from alsriaz.questions.recommender import Limits, Recommender
+from alsriaz.errors import BadValue
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
 from tests.oracle import Contradiction, expect
 from tests.small_models import Purchase, SmallModel
 
@@ -170,12 +172,12 @@ def test_answers_agree_with_plain_python(task: str, examples: int) -> None:
 
 
 def agree(shop: SmallModel, request: dict[str, Any]) -> None:
-    recommender = Recommender(shop.in_memory(), Limits())
+    recommender = Recommender(Shop(shop.in_memory(), Limits()))
     try:
         expected = expect(shop, request)
     except Contradiction:
         event("contradiction")
-        with pytest.raises(RuleError):
+        with pytest.raises(BadValue):
             recommender.answer(request)
         return
     answer = recommender.answer(request)
@@ -212,11 +214,11 @@ def test_a_history_is_folded_in_and_ranked_under_the_same_rules(
     # Caps choose between items by score, and two solvers agree to rounding only.
     request = {name: value for name, value in request.items() if name != "at_most"} | {"history": history}
     shop = replace(shop, standing={name: value for name, value in shop.standing.items() if name != "at_most"})
-    recommender = Recommender(shop.in_memory(), Limits())
+    recommender = Recommender(Shop(shop.in_memory(), Limits()))
     try:
         expected = expect(shop, request)
     except Contradiction:
-        with pytest.raises(RuleError):
+        with pytest.raises(BadValue):
             recommender.answer(request)
         return
     answer = recommender.answer(request)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from alsriaz.errors import SpecError
 from alsriaz.platform.machine import available_cores
-from alsriaz.platform.setting import Setting, markdown_table, whole
-from alsriaz.serving.live_rules.location import FileLocation, S3Location
-from alsriaz.serving.settings import ROWS, Settings, read_settings, settings_table
+from alsriaz.platform.setting import Setting, markdown_table
+from alsriaz.platform.values import Kind
+from alsriaz.serving.live_rules.sources import FileLocation, S3Location
+from alsriaz.serving.settings import ROWS, Settings, read_settings
 
 DEFAULTS = Settings(
     port=8080,
@@ -201,12 +202,12 @@ def test_any_text_is_taken_or_refused_by_name(name: str, value: str) -> None:
 def test_rows_fill_every_field() -> None:
     assert list(ROWS) == [field.name for field in dataclasses.fields(Settings)]
     for row in ROWS.values():
-        assert row.default is None or row.parse(str(row.default)) == row.default
+        assert row.default is None or row.kind.parse(str(row.default)) == row.default
         assert row.meaning.endswith(".")
 
 
 def test_table() -> None:
-    lines = settings_table().splitlines()
+    lines = markdown_table(ROWS.values()).splitlines()
     assert lines[:2] == ["| name | default | expected | meaning |", "|---|---|---|---|"]
     assert len(lines) == 2 + len(ROWS)
     assert "| `ALSRIAZ_WORKERS` | none | a whole number from 1 to 256 | Worker processes." in lines[3]
@@ -218,8 +219,8 @@ def test_table() -> None:
 
 def test_table_of_other_rows() -> None:
     rows = [
-        Setting("rank", whole(1, 9), "1 | 2", False, "A | in a cell.", ("old",)),
-        Setting("list", list, "a list", (), "Nothing."),
+        Setting("rank", Kind("1 | 2", int), False, "A | in a cell.", ("old",)),
+        Setting("list", Kind("a list", list), (), "Nothing."),
     ]
     assert markdown_table(rows).splitlines()[2:] == [
         "| `rank` or `old` | `false` | 1 \\| 2 | A \\| in a cell. |",

@@ -178,7 +178,7 @@ def test_ping_is_answered_while_every_thread_is_at_a_long_request(tmp_path: Path
     environ = {"ALSRIAZ_WORKERS": "1", "ALSRIAZ_THREADS": "2", "ALSRIAZ_TIMEOUT_SECONDS": "60"}
     with tiny_server(tmp_path, environ) as server, ThreadPoolExecutor() as pool:
         before = running_requests(tmp_path)
-        long = [pool.submit(server.request, "GET", "/wait?6") for _ in range(2)]
+        long = [pool.submit(server.request, "GET", "/wait?3") for _ in range(2)]
         until(lambda: running_requests(tmp_path) == before + 2)
         assert server.request("GET", "/ping").status == 200
         assert not any(request.done() for request in long), "it was answered though nobody was free to"
@@ -276,7 +276,7 @@ def test_child_that_ends_unasked_ends_serve(tmp_path: Path, which: str, signum: 
 def test_running_requests_are_finished(tmp_path: Path, signum: signal.Signals) -> None:
     with tiny_server(tmp_path) as server, ThreadPoolExecutor() as pool:
         family = descendants(server.process.pid)
-        requests = [pool.submit(server.request, "GET", "/wait?2") for _ in range(4)]
+        requests = [pool.submit(server.request, "GET", "/wait?1") for _ in range(4)]
         until(lambda: running_requests(tmp_path) == 4, server.log)
         server.process.send_signal(signum)
         server.process.send_signal(signum)  # a second one changes nothing

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from alsriaz.model.folder import open_model
-from alsriaz.questions.recommender import TASKS
-from alsriaz.rules.rules import SECTIONS
+from alsriaz.questions.tasks import TASKS
+from alsriaz.rules.rows import RULES, SECTIONS
 from alsriaz.training.customer_lists import customer_lists
 from tests.serving.serving_process import HttpServer, Serving
 from tests.serving.worked_examples import DEFAULTS, EXAMPLES, OUTPUT, STANDING, Csv, Example, brief, example_shop
@@ -76,8 +76,11 @@ def test_the_examples_are_answered_the_same_in_one_request(server: HttpServer) -
 @pytest.mark.parametrize("example", OUTPUT, ids=[f"{one.covers}: {one.why}" for one in OUTPUT])
 def test_output_csv_holds_what_an_example_says(example: Csv) -> None:
     lists = {
-        customer: " ".join(p.item + ("" if p.reason == "model" else f":{p.reason}") for p in picks)
-        for customer, picks in customer_lists(example_shop(**example.rules).in_memory(), lambda text: None)
+        customer: " ".join(
+            item + ("" if reason == "model" else f":{reason}")
+            for item, reason in zip(page.ids, page.reasons, strict=True)
+        )
+        for customer, page in customer_lists(example_shop(**example.rules).in_memory(), lambda text: None)
     }
     assert {customer: lists.get(customer) for customer in example.lists} == example.lists
     if "customers" in example.covers:
@@ -133,7 +136,7 @@ def test_each_row_of_the_docs_has_an_example(title: str) -> None:
 def test_each_field_of_each_task_stands_in_the_docs_and_has_an_example(task: str) -> None:
     text = section(f"Task `{task}`")
     rows = [name for _, rows in tables(text) for first, *_ in rows for name in names(first)]
-    fields = [name for name in TASKS[task].fields if name not in SECTIONS]
+    fields = [field.name for field in TASKS[task].fields if field.name not in SECTIONS]
     assert [name for name in {*rows, *fields} - {*SECTIONS} if (task, name) not in COVERED] == []
     assert [name for name in fields if f"`{name}`" not in text] == []
 
@@ -171,7 +174,7 @@ def test_a_rule_is_refused_where_it_has_no_meaning(server: HttpServer, task: str
 
 
 def test_the_table_of_what_holds_where_is_what_the_code_says() -> None:
-    for task, kind in TASKS.items():
+    for task in TASKS:
         if task != "explain":
-            assert {rule for column, rule in HELD if column == task} == set(kind.rules)
+            assert {rule for column, rule in HELD if column == task} == {one.path for one in RULES if task in one.tasks}
     assert set(SAMPLES) == {rule for _, rule, _ in holding()}

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from alsriaz.errors import DataError
 from alsriaz.platform.spec import parse_spec
-from alsriaz.tables.item_rows import items_kind
-from alsriaz.tables.objects import one_table, sales_kind
+from alsriaz.tables.given_items import ItemsKind
+from alsriaz.tables.objects import one_table
+from alsriaz.tables.sales import SalesKind
 
 BOM = b"\xef\xbb\xbf"
 H = b"customer,item,quantity,date\n"
@@ -17,7 +18,7 @@ A, B, C = b"a,x,1,2011-01-01\n", b"b,y,2,2011-01-02\n", b"c,z,3,2011-01-03\n"
 
 
 def joined(*objects: bytes, **spec: Any) -> bytes:
-    return b"".join(one_table(io.BytesIO(b"".join(objects)), sales_kind(parse_spec(spec), "training_0"), "training_0"))
+    return b"".join(one_table(io.BytesIO(b"".join(objects)), SalesKind(parse_spec(spec), "training_0")))
 
 
 JOINED: list[tuple[list[bytes], bytes, str]] = [
@@ -142,7 +143,7 @@ ITEMS: list[tuple[list[bytes], bytes, str]] = [
 
 
 def joined_items(*objects: bytes, **spec: Any) -> bytes:
-    return b"".join(one_table(io.BytesIO(b"".join(objects)), items_kind(parse_spec(spec), "items_0"), "items_0"))
+    return b"".join(one_table(io.BytesIO(b"".join(objects)), ItemsKind(parse_spec(spec), "items_0")))
 
 
 @pytest.mark.parametrize(("objects", "table", "why"), ITEMS, ids=[why for *_, why in ITEMS])

@@ -11,7 +11,8 @@ import pytest
 
 from alsriaz.platform.days import day_text
 from alsriaz.platform.spec import parse_spec
-from alsriaz.tables.reading import read_purchases
+from alsriaz.tables.refusals import Refusals
+from alsriaz.tables.sales import Purchases, read_purchases
 
 pytestmark = pytest.mark.online_retail
 
@@ -20,12 +21,17 @@ def path(name: str) -> Path:
     return Path(os.environ["ALSRIAZ_ONLINE_RETAIL"], name)
 
 
+@pytest.fixture(scope="module")
+def whole() -> tuple[Purchases, Refusals]:
+    return read_purchases([path("online_retail.csv.gz")], parse_spec({}), print)
+
+
 def counts(refused: dict[str, int]) -> dict[str, int]:
     return {reason: count for reason, count in refused.items() if count}
 
 
-def test_the_whole_table_is_read_as_its_authors_describe_it() -> None:
-    purchases, refusals = read_purchases([path("online_retail.csv.gz")], parse_spec({}), print)
+def test_the_whole_table_is_read_as_its_authors_describe_it(whole: tuple[Purchases, Refusals]) -> None:
+    purchases, refusals = whole
     assert refusals.rows == 541_909 and refusals.bad == 0
     assert counts(refusals.counts) == {"customer": 135_080, "return": 8_905}
     assert len(purchases.customers) == 541_909 - 135_080 - 8_905
@@ -34,18 +40,18 @@ def test_the_whole_table_is_read_as_its_authors_describe_it() -> None:
     assert [day_text(int(day)) for day in (purchases.days.min(), purchases.days.max())] == ["2010-12-01", "2011-12-09"]
 
 
-def test_both_layouts_give_the_same_purchases() -> None:
-    whole, _ = read_purchases([path("online_retail.csv.gz")], parse_spec({}), print)
+def test_both_layouts_give_the_same_purchases(whole: tuple[Purchases, Refusals]) -> None:
+    purchases, _ = whole
     pipe, refusals = read_purchases([path("online_retail_pipe.csv.gz")], parse_spec({}), print)
     assert refusals.rows == 406_829 and counts(refusals.counts) == {"return": 8_905}
-    assert whole.customer_ids == pipe.customer_ids and whole.item_ids == pipe.item_ids
+    assert purchases.customer_ids == pipe.customer_ids and purchases.item_ids == pipe.item_ids
     for name in ("customers", "items", "quantities", "days"):
-        assert np.array_equal(getattr(whole, name), getattr(pipe, name)), name
+        assert np.array_equal(getattr(purchases, name), getattr(pipe, name)), name
     assert pipe.descriptions is None, "that layout has none"
 
 
-def test_an_item_is_called_what_most_of_its_rows_say() -> None:
-    purchases, _ = read_purchases([path("online_retail.csv.gz")], parse_spec({}), print)
+def test_an_item_is_called_what_most_of_its_rows_say(whole: tuple[Purchases, Refusals]) -> None:
+    purchases, _ = whole
     told: dict[str, Counter[str]] = defaultdict(Counter)
     with gzip.open(path("online_retail.csv.gz"), "rt", encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):

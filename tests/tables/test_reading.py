@@ -14,9 +14,8 @@ import pytest
 from alsriaz.errors import DataError
 from alsriaz.platform.days import day_text
 from alsriaz.platform.spec import parse_spec
-from alsriaz.tables.purchases import Purchases
-from alsriaz.tables.reading import read_purchases
 from alsriaz.tables.refusals import Refusals, RejectedRow
+from alsriaz.tables.sales import Purchases, read_purchases
 
 HEADER = "CustomerID,StockCode,Quantity,InvoiceDate,Description\n"
 GOOD = "17850,85123A,6,2010-12-01,x\n"

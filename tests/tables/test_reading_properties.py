@@ -18,9 +18,8 @@ from hypothesis import strategies as st
 
 from alsriaz.errors import DataError
 from alsriaz.platform.spec import Spec, parse_spec
-from alsriaz.tables.purchases import Purchases
-from alsriaz.tables.reading import read_purchases
 from alsriaz.tables.refusals import REASONS, Refusals
+from alsriaz.tables.sales import Purchases, read_purchases
 
 NAMES = ("Customer ID", "StockCode", "Quantity", "InvoiceDate", "Invoice", "Description")
 IDS = ["", " ", "7", "007", "NA", "null", "é", "日本", " a b ", "a\nb", '"', "x" * 257, "é" * 129, "7.0"]

@@ -18,10 +18,10 @@ from alsriaz.errors import CallerError
 from alsriaz.model.folder import open_model
 from alsriaz.platform.layout import Layout
 from alsriaz.platform.spec import parse_spec
-from alsriaz.tables.objects import sales_kind
+from alsriaz.tables.sales import SalesKind
 from alsriaz.training import job
-from alsriaz.training.log import Log
-from alsriaz.training.pipes import copy_table, open_pipe
+from alsriaz.training.inputs import copy_table, open_pipe
+from alsriaz.training.run_log import Log
 from tests.test_docs import METRIC_DEFINITIONS
 from tests.train_process import FILE, PIPE, Trained, as_csv, facts, feeding, groceries, lay_out, train
 
@@ -215,7 +215,7 @@ def test_online_retail_gives_the_same_model_through_a_pipe(tmp_path: Path) -> No
     plain = b"".join([parts[0].rstrip(b"\r\n"), b"\xef\xbb\xbf" + parts[1], header + b"\n", parts[2]])
     with feeding({tmp_path / "training_0": plain}), open_pipe(tmp_path / "training_0", "training", print) as stream:
         assert (
-            copy_table(stream, "training", tmp_path, sales_kind(parse_spec({}), "training_0"), print).read_bytes()
+            copy_table(stream, "training", tmp_path, SalesKind(parse_spec({}), "training_0"), print).read_bytes()
             == whole
         )
     root = tmp_path / "pipe"

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from alsriaz.errors import SpecError
-from alsriaz.platform.days import Day
-from alsriaz.questions.recommender import Limits, Recommender
-from alsriaz.rules.rules import parse_standing_rules
-from alsriaz.training.customer_lists import customer_lists, parse_baskets
-from tests.small_models import LAST_DAY, SmallModel, shop
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
+from alsriaz.rules.rows import read_rules_file
+from alsriaz.training.customer_lists import customer_lists, read_baskets
+from tests.small_models import SmallModel, shop
 
 SPEC: dict[str, Any] = {"als_rank": 2, "reco_item": 3, "new_item_days": 30}
 
@@ -19,8 +20,11 @@ def lists(model: SmallModel) -> dict[str, str]:
     made = list(customer_lists(model.in_memory(), lambda text: None))
     assert len({customer for customer, _ in made}) == len(made), "nobody gets two lists"
     return {
-        customer: " ".join(pick.item + ("" if pick.reason == "model" else f":{pick.reason}") for pick in picks)
-        for customer, picks in made
+        customer: " ".join(
+            item + ("" if reason == "model" else f":{reason}")
+            for item, reason in zip(page.ids, page.reasons, strict=True)
+        )
+        for customer, page in made
     }
 
 
@@ -95,10 +99,11 @@ def test_a_basket_is_answered_as_the_server_answers_a_history(
     exclude = {"purchased": purchased}
     rules = standing({"customers": [{"customer": customer, "history": history}]}, exclude)
     made = dict(customer_lists(shop(standing=rules, spec=SPEC).in_memory(), lambda text: None))
-    server = Recommender(shop(spec=SPEC).in_memory(), Limits())
+    server = Recommender(Shop(shop(spec=SPEC).in_memory(), Limits()))
     answer = server.answer({"customer": customer, "history": history, "exclude": exclude})
     assert answer["source"] == "history"
-    assert [(pick.item, float(str(pick.score)), pick.reason) for pick in made[customer]] == [
+    page = made[customer]
+    assert list(zip(page.ids, page.scores, page.reasons, strict=True)) == [
         (entry["item"], entry["score"], entry["reason"]) for entry in answer["recommendations"]
     ]
     plain = dict(customer_lists(shop(standing=standing(exclude=exclude), spec=SPEC).in_memory(), lambda text: None))
@@ -125,9 +130,9 @@ BAD: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("history", "words"), BAD, ids=[words for _, words in BAD])
 def test_a_basket_that_can_not_be_read_names_its_customer(history: Any, words: str) -> None:
-    rules = parse_standing_rules(standing({"customers": ["ann", {"customer": "zoe", "history": history}]}))
+    rules = read_rules_file(standing({"customers": ["ann", {"customer": "zoe", "history": history}]}))
     with pytest.raises(SpecError) as caught:
-        parse_baskets(rules, Day(LAST_DAY))
+        read_baskets(rules)
     assert f"rules.json: {words}" in str(caught.value)
 
 

@@ -1,41 +1,64 @@
 """Measures that are known by construction: scores put items in a known order, and the later purchases are chosen."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from alsriaz.model.folder import Model
+from alsriaz.model.manifest import Manifest
 from alsriaz.platform.days import Day
-from alsriaz.tables.purchases import Purchases
-from alsriaz.training.engines import Factors
-from alsriaz.training.evaluation import Evaluation, evaluate
-from alsriaz.training.pairs import Pairs, pair_up
-from alsriaz.training.window import Window
+from alsriaz.platform.spec import parse_spec
+from alsriaz.tables.sales import Purchases
+from alsriaz.training.engines import FittedFactors
+from alsriaz.training.evaluation import Evaluation, Measures, evaluate
+from alsriaz.training.fitting import model_arrays
+from alsriaz.training.pairs import Pairs, Window, pair_up
 
 CUSTOMERS = ["ann", "bob", "cy", "dan"]
 ITEMS = [f"i{n:02}" for n in range(14)]
 EARLY, LATE = 5, 50
 
 
-def pairs_of(rows: Sequence[tuple[int, int, int]]) -> tuple[Pairs, Pairs]:
+def pairs_of(rows: Sequence[tuple[int, int, int]]) -> tuple[Purchases, Pairs, Pairs]:
     columns = np.array(rows, dtype=np.int32).reshape(-1, 3)
     purchases = Purchases(CUSTOMERS, ITEMS, columns[:, 0], columns[:, 1], np.ones(len(columns)), columns[:, 2])
-    return pair_up(purchases, Window(Day(0), Day(9)), 90), pair_up(purchases, Window(Day(10), Day(99)), 90)
+    earlier, later = Window(Day(0), Day(9)), Window(Day(10), Day(99))
+    return purchases, pair_up(purchases, earlier, 90), pair_up(purchases, later, 90)
 
 
-def known(rows: Sequence[tuple[int, int, int]]) -> tuple[Factors, Pairs, Pairs]:
+def known(
+    rows: Sequence[tuple[int, int, int]], standing: Mapping[str, Any] | None = None
+) -> tuple[Model, Pairs, Pairs]:
     """Return a model that scores items by their position, the last best, for everybody, and knows 13 items."""
     everything = [(3, item, EARLY) for item in range(13)]
-    earlier, later = pairs_of([*everything, *rows])
+    purchases, earlier, later = pairs_of([*everything, *rows])
     items = np.arange(13, dtype=np.float32).reshape(-1, 1)
-    return Factors(np.ones((earlier.n_customers, 1), dtype=np.float32), items), earlier, later
+    factors = FittedFactors(np.ones((earlier.n_customers, 1), dtype=np.float32), items)
+    arrays = model_arrays(earlier, purchases, factors)
+    spec = parse_spec({"als_rank": 1})
+    return Model(arrays, Manifest({}, "0123456789ab"), spec, Day(9), standing or {}), earlier, later
 
 
-def measured(rows: Sequence[tuple[int, int, int]]) -> Evaluation:
-    evaluation = evaluate(*known(rows))
+class Measured(NamedTuple):
+    """The groups of an evaluation without rules."""
+
+    model: Measures
+    popular: Measures
+    model_new: Measures
+    popular_new: Measures
+
+
+def evaluation_of(rows: Sequence[tuple[int, int, int]], standing: Mapping[str, Any] | None = None) -> Evaluation:
+    evaluation = evaluate(*known(rows, standing))
     assert evaluation is not None
     return evaluation
+
+
+def measured(rows: Sequence[tuple[int, int, int]]) -> Measured:
+    return Measured(**evaluation_of(rows).groups)
 
 
 def test_a_hit_at_the_first_place() -> None:
@@ -76,7 +99,7 @@ def test_most_popular_ranks_by_customers() -> None:
 
 
 def test_means_are_over_customers_and_named_for_the_platform() -> None:
-    metrics = measured([(0, 0, EARLY), (1, 0, EARLY), (0, 12, LATE), (1, 0, LATE)]).metrics()
+    metrics = evaluation_of([(0, 0, EARLY), (1, 0, EARLY), (0, 12, LATE), (1, 0, LATE)]).metrics()
     assert metrics["recall_at_10"] == 0.5
     assert list(metrics) == [
         *("ndcg_at_10", "precision_at_10", "recall_at_10"),
@@ -100,3 +123,21 @@ def test_nobody_to_test(rows: list[tuple[int, int, int]], why: str) -> None:
 
 def test_only_old_purchases_were_repeated() -> None:
     assert measured([(0, 12, EARLY), (0, 12, LATE)]).model_new.customers == 0
+
+
+def test_what_the_standing_rules_cost_is_measured_beside() -> None:
+    rows = [(0, 0, EARLY), (0, 12, LATE), (0, 11, LATE)]
+    evaluation = evaluation_of(rows, {"exclude": {"items": ["i12"]}})
+    assert evaluation.groups["model"] == evaluation_of(rows).groups["model"], "without rules nothing changes"
+    assert evaluation.groups["rules"].ndcg == pytest.approx(1 / (1 + 1 / math.log2(3))), "item 11 is first, 12 is gone"
+    assert evaluation.groups["rules_new"].recall == 0.5
+    assert list(evaluation.metrics())[-6:] == [
+        *("rules_ndcg_at_10", "rules_precision_at_10", "rules_recall_at_10"),
+        *("rules_ndcg_at_10_new", "rules_precision_at_10_new", "rules_recall_at_10_new"),
+    ]
+
+
+def test_more_that_must_appear_than_are_measured_can_be_evaluated() -> None:
+    forced = [f"i{n:02}" for n in range(12)]
+    evaluation = evaluation_of([(0, 0, EARLY), (0, 12, LATE)], {"include": {"items": forced, "placement": "first"}})
+    assert evaluation.groups["rules"].recall == 0, "the first ten places are taken"

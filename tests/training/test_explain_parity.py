@@ -7,13 +7,13 @@ from alsriaz.model.folder import Model
 from alsriaz.model.manifest import Manifest
 from alsriaz.platform.days import Day
 from alsriaz.platform.spec import parse_spec
-from alsriaz.questions.recommender import Limits, Recommender
-from alsriaz.rules.rules import NO_RULES
-from alsriaz.tables.purchases import Purchases
-from alsriaz.training.engines import Engine, blocks_for
-from alsriaz.training.model import model_arrays, rating_matrix
-from alsriaz.training.pairs import pair_up
-from alsriaz.training.window import Window
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
+from alsriaz.tables.sales import Purchases
+from alsriaz.training.engines import Engine
+from alsriaz.training.fitting import fit, model_arrays
+from alsriaz.training.pairs import Window, pair_up
 
 pytestmark = pytest.mark.spark
 
@@ -38,10 +38,9 @@ def fitted(engine: Engine, **settings: object) -> Model:
     spec = parse_spec({"als_rank": 6, "max_itter": 5, "reg_param": 0.05, "alpha": 2, **settings})
     bought = purchases()
     pairs = pair_up(bought, WINDOW, spec.half_life_days)
-    matrix = rating_matrix(pairs, spec)
-    factors = engine.fit(matrix, blocks_for(matrix), spec, lambda text: None)
+    factors, _ = fit(engine, pairs, spec, lambda text: None)
     arrays = model_arrays(pairs, bought, factors)
-    return Model(arrays, Manifest({}, "0123456789ab"), spec, WINDOW.last, NO_RULES)
+    return Model(arrays, Manifest({}, "0123456789ab"), spec, WINDOW.last)
 
 
 SPECS = [
@@ -55,7 +54,7 @@ SPECS = [
 @pytest.mark.parametrize(("settings", "why"), SPECS, ids=[why for _, why in SPECS])
 def test_contributions_sum_to_the_score(engine: Engine, settings: dict[str, object], why: str) -> None:
     model = fitted(engine, **settings)
-    rng, recommender = np.random.default_rng(9), Recommender(model, Limits())
+    rng, recommender = np.random.default_rng(9), Recommender(Shop(model, Limits()))
     drawn = rng.permutation(N_CUSTOMERS * N_ITEMS)[:N_PAIRS]
     left, right = np.divmod(drawn, N_ITEMS)
     customers, items = model.arrays.customer_factors.astype(np.float64), model.arrays.item_factors.astype(np.float64)
@@ -67,12 +66,12 @@ def test_contributions_sum_to_the_score(engine: Engine, settings: dict[str, obje
     assert np.abs(np.array([answer["score"] for answer in answers]) - scores).max() < 1e-5  # type: ignore[index]
     assert np.abs(scores).max() > 0.1, "there is something to explain"
     for answer, customer in zip(answers, left, strict=True):
-        bought = {ITEMS[item] for item in model.purchased(int(customer))}
+        bought = {ITEMS[item] for item in model.bought_by(int(customer))}
         assert {part["item"] for part in answer["contributions"]} == bought  # type: ignore[index]
 
 
 def test_contributions_of_a_basket_sum_to_its_score(engine: Engine) -> None:
-    recommender = Recommender(fitted(engine), Limits())
+    recommender = Recommender(Shop(fitted(engine), Limits()))
     for number in range(100):
         basket = {"customer": CUSTOMERS[number % N_CUSTOMERS], "history": [ITEMS[number % 7], ITEMS[number % 37]]}
         item = ITEMS[number % N_ITEMS]

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alsriaz.questions.recommender import Limits, Recommender
+from alsriaz.questions.question import Limits
+from alsriaz.questions.recommender import Recommender
+from alsriaz.questions.shop import Shop
 from alsriaz.tables.refusals import Refusals, RejectedRow
 from alsriaz.training.outputs import whole_file, write_json, write_recommendations, write_rejected
 from tests.small_models import SmallModel, shop
@@ -29,7 +31,7 @@ def written(model: SmallModel, folder: Path) -> list[list[str]]:
 def test_output_csv_is_what_the_server_answers(tmp_path: Path, standing: dict[str, Any], group_size: int) -> None:
     model = shop(standing=standing, spec={"als_rank": 2, "reco_item": 3, "new_item_days": 30, "group_size": group_size})
     expected = [["customer", "place", "item", "score", "reason"]]
-    server = Recommender(model.in_memory(), Limits())
+    server = Recommender(Shop(model.in_memory(), Limits()))
     for customer in model.customers:
         for place, entry in enumerate(server.answer({"customer": customer})["recommendations"], 1):
             score = "" if entry["score"] is None else str(np.float32(entry["score"]))

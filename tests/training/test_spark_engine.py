@@ -9,7 +9,7 @@ import pytest
 from alsriaz.errors import CallerError
 from alsriaz.platform.spec import parse_spec
 from alsriaz.scoring.foldin import Equations, gram
-from alsriaz.training.engines import Blocks, Engine, Factors, RatingMatrix, blocks_for, open_engine
+from alsriaz.training.engines import Blocks, Engine, FittedFactors, RatingMatrix, blocks_for, open_engine
 from alsriaz.training.engines.jvm import MODULE_OPTIONS
 from alsriaz.training.engines.spark import SparkEngine
 
@@ -31,7 +31,7 @@ def matrix() -> RatingMatrix:
     return RatingMatrix(customers.astype(np.int32), items.astype(np.int32), ratings, N_CUSTOMERS, N_ITEMS)
 
 
-def fit(engine: Engine, matrix: RatingMatrix, **settings: object) -> Factors:
+def fit(engine: Engine, matrix: RatingMatrix, **settings: object) -> FittedFactors:
     return engine.fit(matrix, blocks_for(matrix), parse_spec({"als_rank": RANK, **settings}), lambda text: None)
 
 

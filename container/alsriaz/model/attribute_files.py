@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from alsriaz.errors import ModelError, SpecError
-from alsriaz.model.attribute_columns import MISSING, Column, NumberValues, TextValues
-from alsriaz.model.attributes import MOST_COLUMNS, MOST_NAME_CHARACTERS, Attributes, ItemTable
+from alsriaz.model.attributes import MISSING, Attributes, Column, ItemTable, NumberValues, TextValues
 from alsriaz.model.ids import IdTable
 from alsriaz.platform.json_file import read_object
+from alsriaz.platform.limits import MOST_COLUMNS, MOST_NAME_CHARACTERS
 
 ATTRIBUTES_NAME: Final = "attributes.json"
 

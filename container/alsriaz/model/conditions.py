@@ -2,7 +2,7 @@
 
     "where": {"department": ["GROCERY", "PASTRY"], "price": {"below": 5}}
 
-An item matches where it meets all conditions. What a condition means for an item is told in `core.attributes`.
+An item matches where it meets all conditions. What a condition means for an item is told in `model.attributes`.
 """
 
 import math
@@ -10,14 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from alsriaz.errors import RuleError
+from alsriaz.errors import BadValue
+from alsriaz.platform.limits import MOST_CONDITION_VALUES, MOST_CONDITIONS, MOST_VALUE_BYTES
 from alsriaz.platform.plain_number import shortest_text
-from alsriaz.platform.setting import nearest, shown
-
-MOST_CONDITIONS: Final = 16
-MOST_VALUES: Final = 1_000
-MOST_VALUE_BYTES: Final = 1_024
-"""The longest text that an attribute can have; a longer one in a rule is a mistake."""
+from alsriaz.platform.values import nearest, shown
 
 BOUNDS: Final = ("below", "above", "from", "to")
 _CONDITION: Final = "expected a value, a list of values, or an object with " + ", ".join(BOUNDS[:-1]) + " or to"
@@ -63,15 +59,15 @@ def parse_where(value: Any, path: str) -> Where:
         path: the field it stands in, such as ``include.where``.
 
     Raises:
-        RuleError: there is no condition, or too many of them, or one is mistyped, too long or empty.
+        BadValue: there is no condition, or too many of them, or one is mistyped, too long or empty.
     """
     if not isinstance(value, dict):
-        raise RuleError(path, f'{path} is {shown(value)}, expected an object such as {{"department": ["GROCERY"]}}.')
+        raise BadValue(path, f'{path} is {shown(value)}, expected an object such as {{"department": ["GROCERY"]}}.')
     given = {column: condition for column, condition in value.items() if condition is not None}
     if not given:
-        raise RuleError(path, f"{path} has no condition, so that every item would match: leave it out, or name one.")
+        raise BadValue(path, f"{path} has no condition, so that every item would match: leave it out, or name one.")
     if len(given) > MOST_CONDITIONS:
-        raise RuleError(path, f"{path} has {len(given)} conditions, expected at most {MOST_CONDITIONS}.")
+        raise BadValue(path, f"{path} has {len(given)} conditions, expected at most {MOST_CONDITIONS}.")
     return tuple(_condition(column, given[column], f"{path}.{column[:80]}") for column in sorted(given))
 
 
@@ -90,8 +86,8 @@ def _condition(column: str, given: Any, path: str) -> Condition:
         return _bounded(column, given, path)
     if not isinstance(given, list):
         return Condition(column, (_value(given, path, _CONDITION),))
-    if len(given) > MOST_VALUES:
-        raise RuleError(path, f"{path} has {len(given)} values, expected at most {MOST_VALUES}.")
+    if len(given) > MOST_CONDITION_VALUES:
+        raise BadValue(path, f"{path} has {len(given)} values, expected at most {MOST_CONDITION_VALUES}.")
     expected = "expected text, a number, true or false"
     values = {_value(value, f"{path}[{number}]", expected) for number, value in enumerate(given)}
     return Condition(column, tuple(sorted(values)))
@@ -100,10 +96,10 @@ def _condition(column: str, given: Any, path: str) -> Condition:
 def _bounded(column: str, given: Mapping[str, Any], path: str) -> Condition:
     for name in given:
         if name not in BOUNDS:
-            raise RuleError(f"{path}.{name[:80]}", f"{path} has no field {shown(name)}{nearest(name, BOUNDS)}")
+            raise BadValue(f"{path}.{name[:80]}", f"{path} has no field {shown(name)}{nearest(name, BOUNDS)}")
     bounds = [_bound(given.get(name), f"{path}.{name}") for name in BOUNDS]
     if all(bound is None for bound in bounds):
-        raise RuleError(path, f"{path} has no bound: {_CONDITION}.")
+        raise BadValue(path, f"{path} has no bound: {_CONDITION}.")
     return Condition(column, None, *bounds)
 
 
@@ -111,7 +107,7 @@ def _bound(value: Any, path: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RuleError(path, f"{path} is {shown(value)}, expected a number.")
+        raise BadValue(path, f"{path} is {shown(value)}, expected a number.")
     return _finite(value, path) + 0.0  # -0.0 is 0.0
 
 
@@ -121,7 +117,7 @@ def _finite(value: int | float, path: str) -> float:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise RuleError(path, f"{path} is {shown(value)}, expected a finite number.")
+        raise BadValue(path, f"{path} is {shown(value)}, expected a finite number.")
     return number
 
 
@@ -133,12 +129,12 @@ def _value(value: Any, path: str, expected: str) -> str:
         number = _finite(value, path)
         return str(value) if isinstance(value, int) else shortest_text(number)
     if not isinstance(value, str):
-        raise RuleError(path, f"{path} is {shown(value)}, {expected}.")
+        raise BadValue(path, f"{path} is {shown(value)}, {expected}.")
     text = value.strip()
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
-        raise RuleError(path, f"{path} is {shown(value)}, expected Unicode text without lone surrogates.") from None
+        raise BadValue(path, f"{path} is {shown(value)}, expected Unicode text without lone surrogates.") from None
     if size > MOST_VALUE_BYTES:
-        raise RuleError(path, f"{path} has {size} UTF-8 bytes, expected at most {MOST_VALUE_BYTES}.")
+        raise BadValue(path, f"{path} has {size} UTF-8 bytes, expected at most {MOST_VALUE_BYTES}.")
     return text

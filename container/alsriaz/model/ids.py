@@ -13,49 +13,12 @@ from typing import Any, NewType
 import numpy as np
 import numpy.typing as npt
 
-Position = NewType("Position", int)
-Positions = npt.NDArray[np.int64]
+from alsriaz.model.arrays import Positions
 
-MOST_BYTES = 256
+Position = NewType("Position", int)
+
 SIGNPOSTS = 4096  # of all ids so many are kept as Python objects: most steps of a search are between them
 _READ_THROUGH = 4096  # bytes between two signposts: so few are searched for the text itself sooner than halved
-FORBIDDEN = frozenset("\0\r\n")
-"""No id holds these: ids stand in lines of text, one a line."""
-
-
-def parse_id(value: Any) -> str:
-    """Return the id that a JSON value names: text, trimmed, or a whole number, which means its digits.
-
-    Raises:
-        ValueError: anything else, an empty text, or one of more than 256 bytes.
-    """
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError("expected an id as text")
-    text = value.strip() if isinstance(value, str) else str(value)
-    if not text:
-        raise ValueError("expected an id, which is never empty")
-    if text.isascii() and text.isprintable() and len(text) <= MOST_BYTES:
-        return text  # as nearly all are
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        raise ValueError("expected an id in Unicode text, without lone surrogates") from None
-    if not FORBIDDEN.isdisjoint(text):
-        raise ValueError("expected an id on one line, without NUL")
-    if size > MOST_BYTES:
-        raise ValueError(f"expected an id of at most {MOST_BYTES} UTF-8 bytes, this one has {size}")
-    return text
-
-
-def plain_ids(values: Sequence[Any]) -> bool:
-    """True where `parse_id` would return every value as it is; False where it takes a closer look to tell."""
-    try:
-        joined = "".join(values)
-    except TypeError:
-        return False
-    if not joined.isascii() or not joined.isprintable() or " " in joined:
-        return False
-    return not values or (all(values) and max(map(len, values)) <= MOST_BYTES)
 
 
 class IdTable:
@@ -79,7 +42,12 @@ class IdTable:
 
     def id_at(self, position: int) -> str:
         """Return the id of the customer or item at `position`."""
-        return str(self._encoded[position], "utf-8")
+        return str(self._text[self._offsets[position] : self._offsets[position + 1]], "utf-8")
+
+    def ids_at(self, positions: Iterable[int]) -> list[str]:
+        """Return the ids at some positions, in the given order."""
+        text, offsets = self._text, self._offsets
+        return [str(text[offsets[position] : offsets[position + 1]], "utf-8") for position in positions]
 
     def position_of(self, outside_id: str) -> Position | None:
         """Return the position of an id, or None where the model doesn't know it."""
@@ -140,3 +108,7 @@ def pack_ids(ids: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.
     offsets = np.zeros(len(ids) + 1, dtype=np.int64)
     np.cumsum([len(text) for text in encoded], out=offsets[1:])
     return np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets
+
+
+NO_IDS = IdTable(np.empty(0, np.uint8), np.zeros(1, np.int64))
+"""A table of no ids."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from alsriaz.errors import ModelError, SpecError
 from alsriaz.platform.json_file import read_object
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 
 FORMAT = 1
 MANIFEST_NAME = "manifest.json"

@@ -17,12 +17,12 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
+from alsriaz.model.arrays import ModelArrays
 from alsriaz.model.attribute_files import ATTRIBUTES_NAME, attribute_arrays, attributes_as_json
 from alsriaz.model.attributes import ItemTable
-from alsriaz.model.folder import ModelArrays, verify_model
+from alsriaz.model.folder import verify_model
 from alsriaz.model.manifest import FORMAT, MANIFEST_NAME, Manifest, manifest_text
 from alsriaz.platform.layout import RULES_NAME
-from alsriaz.rules.rules import NO_RULES, Rules, rules_as_json
 
 _STAGING = ".unfinished"
 
@@ -36,15 +36,15 @@ class ModelWriter:
         self._staging = folder / _STAGING
         self._files: dict[str, dict[str, Any]] = {}
 
-    def write(self, arrays: ModelArrays, standing_rules: Rules, item_table: ItemTable | None = None) -> None:
-        """Write all arrays, and the standing rules and what is known of the items where there is any."""
+    def write(self, arrays: ModelArrays, standing: Mapping[str, Any], item_table: ItemTable | None = None) -> None:
+        """Write all arrays, and the standing rules (as JSON has them) and what is known of the items, if any."""
         problem = next(arrays.problems(), None)
         if problem:
             raise ValueError(f"not a model: {problem}")
         for field in fields(arrays):
             self._array(field.name, getattr(arrays, field.name))
-        if standing_rules != NO_RULES:
-            self._json(RULES_NAME, rules_as_json(standing_rules))
+        if standing:
+            self._json(RULES_NAME, standing)
         if item_table is not None:
             for name, array in attribute_arrays(item_table).items():
                 self._array(name, array)

@@ -11,24 +11,18 @@ from typing import Any
 from alsriaz.errors import DataError, SpecError
 from alsriaz.platform.json_file import read_object
 from alsriaz.platform.layout import ITEMS_CHANNEL, RULES_CHANNEL, SPEC_CHANNEL, TRAINING_CHANNELS, Layout, is_sales_name
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 
 USED_CHANNELS = (*TRAINING_CHANNELS, SPEC_CHANNEL, RULES_CHANNEL, ITEMS_CHANNEL)
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One channel of the job.
+    """One channel of the job. In FastFile mode it is a folder like any other."""
 
-    Attributes:
-        piped: its data come through a FIFO (Pipe mode). A channel in FastFile mode is a folder like any other.
-        sharded: each host gets a part of its objects.
-        record_io: the platform wraps its objects as RecordIO records.
-    """
-
-    piped: bool = False
-    sharded: bool = False
-    record_io: bool = False
+    piped: bool = False  # its data come through a FIFO
+    sharded: bool = False  # each host gets a part of its objects
+    record_io: bool = False  # the platform wraps its objects as RecordIO records
 
 
 def read_channels(layout: Layout) -> dict[str, Channel]:
@@ -57,7 +51,7 @@ def unused_channels(channels: Mapping[str, Channel]) -> Iterator[str]:
 
 
 def check_hosts(layout: Layout, channels: Mapping[str, Channel]) -> None:
-    """See to it that this host is the job's only one, as each would train by itself, on all the sales or on a part.
+    """Check that this host is the job's only one: each would train by itself, on all the sales or on a part.
 
     Raises:
         SpecError: there are several, or resourceconfig.json is not what the platform writes.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from alsriaz.errors import SpecError
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 
 _LONG_NUMBER = f"a whole number has more than {sys.get_int_max_str_digits()} digits."
 

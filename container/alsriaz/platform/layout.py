@@ -7,7 +7,6 @@ after it, "How Amazon SageMaker Processes Training Output".
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,66 +19,27 @@ TRAINING_CHANNELS = ("training", "train")
 SPEC_CHANNEL, RULES_CHANNEL, ITEMS_CHANNEL = "spec", "rules", "items"
 
 
-@dataclass(frozen=True)
 class Layout:
-    """The platform's folders below one base folder."""
+    """The platform's folders and files below one base folder."""
 
-    root: Path
+    def __init__(self, root: Path) -> None:
+        """Take the base folder."""
+        self.root = root
+        self.input_config = root / "input" / "config"
+        self.hyperparameters = self.input_config / "hyperparameters.json"
+        self.channel_facts = self.input_config / "inputdataconfig.json"  # these two are absent without a platform
+        self.host_facts = self.input_config / "resourceconfig.json"
+        self.input_data = root / "input" / "data"  # a folder a channel
+        self.model = root / "model"
+        self.models = root / "models"  # in multi-model mode, each in a folder of its own
+        self.output = root / "output"
+        self.failure = self.output / "failure"  # why the job failed
+        self.output_data = self.output / "data"  # what the platform keeps of a job beside its model
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Layout":
         """Return the layout below ALSRIAZ_ML_ROOT, or below /opt/ml where that is not set."""
         return cls(Path((os.environ if environ is None else environ).get("ALSRIAZ_ML_ROOT") or "/opt/ml"))
-
-    @property
-    def input_config(self) -> Path:
-        """Where the platform puts its own JSON files."""
-        return self.root / "input" / "config"
-
-    @property
-    def hyperparameters(self) -> Path:
-        """The platform's hyperparameters: a JSON object of strings."""
-        return self.input_config / "hyperparameters.json"
-
-    @property
-    def channel_facts(self) -> Path:
-        """What the platform says of each channel; absent where there is no platform."""
-        return self.input_config / "inputdataconfig.json"
-
-    @property
-    def host_facts(self) -> Path:
-        """What the platform says of the job's hosts; absent where there is no platform."""
-        return self.input_config / "resourceconfig.json"
-
-    @property
-    def input_data(self) -> Path:
-        """The folder that holds one folder a channel."""
-        return self.root / "input" / "data"
-
-    @property
-    def model(self) -> Path:
-        """The model folder."""
-        return self.root / "model"
-
-    @property
-    def models(self) -> Path:
-        """Where the platform puts models in multi-model mode, each in a folder of its own."""
-        return self.root / "models"
-
-    @property
-    def output(self) -> Path:
-        """The platform's output folder, which holds the failure file."""
-        return self.root / "output"
-
-    @property
-    def output_data(self) -> Path:
-        """What the platform keeps of a job beside its model."""
-        return self.output / "data"
-
-    @property
-    def failure(self) -> Path:
-        """Why the job failed; the platform keeps its first 1,024 characters."""
-        return self.output / "failure"
 
     def pipe(self, channel: str) -> Path:
         """Return where the platform puts the FIFO of a channel in Pipe mode, that of the first pass over its data."""
@@ -88,8 +48,7 @@ class Layout:
     def spec_file(self, piped: Collection[str] = ()) -> Path | None:
         """Return the one als_spec.json, or the FIFO that gives it, or None; SpecError where there are two.
 
-        Args:
-            piped: the channels in Pipe mode.
+        `piped` are the channels in Pipe mode.
         """
         return self._only_one(SPEC_NAME, (SPEC_CHANNEL,), SPEC_CHANNEL in piped and self.pipe(SPEC_CHANNEL))
 
@@ -101,8 +60,7 @@ class Layout:
     def training_channel(self, piped: Collection[str] = ()) -> str | None:
         """Return the name of the channel that holds the sales; None where they may lie straight in input/data.
 
-        Raises:
-            DataError: there are two such channels.
+        DataError where there are two such channels.
         """
         channels = [name for name in TRAINING_CHANNELS if name in piped or (self.input_data / name).is_dir()]
         if len(channels) > 1:

@@ -10,7 +10,6 @@ import math
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 _ROOT = Path("/")
@@ -19,102 +18,53 @@ _ROOT = Path("/")
 def available_cores(root: Path = _ROOT, scheduled: int | None = None) -> int:
     """Return how many cores this process may keep busy, at least 1.
 
-    A quota of one core and a half counts as 2, so that none of it lies idle.
-
-    Args:
-        root: where the file system begins; tests lay out their own.
-        scheduled: how many cores the scheduler grants; None asks it.
+    A quota of one core and a half counts as 2, so that none of it lies idle. `root` is where the file system begins;
+    `scheduled` is how many cores the scheduler grants, None asks it.
     """
     cores = float(_scheduled() if scheduled is None else scheduled)
-    for group in _groups("cpu", root):
-        cores = min(cores, _cores_v2(group.folder) if group.version == 2 else _cores_v1(group.folder))
+    for version, folder in _groups("cpu", root):
+        names = ("cpu.max",) if version == 2 else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        found = [number for name in names for number in _numbers(folder / name)]
+        if len(found) == 2:  # one of the two is missing where there is no quota
+            cores = min(cores, found[0] / found[1])
     return max(1, math.ceil(cores))
 
 
 def memory_limit(root: Path = _ROOT) -> int:
-    """Return how many bytes of memory this process may use: the least of all its groups' limits and the machine's.
-
-    Args:
-        root: where the file system begins; tests lay out their own.
-    """
+    """Return how many bytes of memory this process may use: the least of all its groups' limits and the machine's."""
     limits = [_physical_memory(root)]
-    for group in _groups("memory", root):
-        name = "memory.max" if group.version == 2 else "memory.limit_in_bytes"
-        limits += _numbers(group.folder / name)[:1]
+    for version, folder in _groups("memory", root):
+        limits += _numbers(folder / ("memory.max" if version == 2 else "memory.limit_in_bytes"))[:1]
     return min(limits)
 
 
-@dataclass(frozen=True)
-class _Group:
-    version: int
-    folder: Path
-
-
-@dataclass(frozen=True)
-class _Mount:
-    version: int
-    controllers: frozenset[str]  # version 1 only; a version 2 mount has them all
-    top: PurePosixPath  # the group that stands at `folder`
-    folder: Path
-
-
-def _groups(controller: str, root: Path) -> Iterator[_Group]:
-    """Yield the groups that hold this process for `controller`, each from the process's own up to the mount's top."""
-    paths = _own_paths(root)
-    for mount in _mounts(root):
-        if mount.version == 1 and controller not in mount.controllers:
-            continue
-        path = paths.get("" if mount.version == 2 else controller)
-        if path is None:
-            continue
-        # A path that is not below the mount's top is told in the words of another namespace: the mount's top is then
-        # all that can be seen of it.
-        below = path.relative_to(mount.top) if path.is_relative_to(mount.top) else PurePosixPath()
-        for part in (below, *below.parents):
-            yield _Group(mount.version, mount.folder / part)
-
-
-def _own_paths(root: Path) -> dict[str, PurePosixPath]:
-    """Return this process's group per controller of version 1, and under "" that of version 2."""
-    paths = {}
+def _groups(controller: str, root: Path) -> Iterator[tuple[int, Path]]:
+    """Yield the groups that hold this process for `controller`: version and folder, its own first, up to the top."""
+    paths: dict[str, PurePosixPath] = {}  # by controller of version 1, and under "" that of version 2
     for line in _lines(root / "proc/self/cgroup"):
         _, controllers, path = line.split(":", 2)
-        for controller in controllers.split(","):
-            paths[controller] = PurePosixPath(path)
-    return paths
-
-
-def _mounts(root: Path) -> Iterator[_Mount]:
+        paths |= dict.fromkeys(controllers.split(","), PurePosixPath(path))
     for line in _lines(root / "proc/self/mountinfo"):
         left, _, right = line.partition(" - ")
         kind, _, options = right.partition(" ")
-        if kind not in ("cgroup", "cgroup2"):
+        if kind == "cgroup2":
+            version, own = 2, paths.get("")
+        elif kind == "cgroup" and controller in options.split()[-1].split(","):
+            version, own = 1, paths.get(controller)
+        else:
             continue
-        top, folder = (_unescaped(field) for field in left.split()[3:5])
-        yield _Mount(
-            version=2 if kind == "cgroup2" else 1,
-            controllers=frozenset(options.split()[-1].split(",")),
-            top=PurePosixPath(top),
-            folder=root / folder.lstrip("/"),
-        )
+        if own is None:
+            continue
+        top, folder = (_unescaped(field) for field in left.split()[3:5])  # the group that stands at the mounted folder
+        # A path outside the mount's top belongs to another namespace, of which nothing but the top can be seen.
+        below = own.relative_to(top) if own.is_relative_to(top) else PurePosixPath()
+        for part in (below, *below.parents):
+            yield version, root / folder.lstrip("/") / part
 
 
 def _unescaped(field: str) -> str:
     r"""Return a field of mountinfo with its blanks again: the kernel writes them as ``\040``."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
-
-
-def _cores_v2(folder: Path) -> float:
-    return _share(_numbers(folder / "cpu.max"))
-
-
-def _cores_v1(folder: Path) -> float:
-    return _share(_numbers(folder / "cpu.cfs_quota_us") + _numbers(folder / "cpu.cfs_period_us"))
-
-
-def _share(quota_and_period: list[int]) -> float:
-    """Return quota / period in cores; infinity where one is missing, which is how both versions say "no quota"."""
-    return quota_and_period[0] / quota_and_period[1] if len(quota_and_period) == 2 else math.inf
 
 
 def _numbers(path: Path) -> list[int]:

@@ -1,34 +1,119 @@
-"""The tasks: what each may be asked, which rules hold in it, and what answers it."""
+"""The tasks, a row each: which fields a question of it may have, and what answers it."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from alsriaz.questions.audience import AUDIENCE_FIELDS, AUDIENCE_RULES, audience
-from alsriaz.questions.explain import EXPLAIN_FIELDS, explain
-from alsriaz.questions.question import ITEM_RULES, Prepared
-from alsriaz.questions.recommend import POPULAR_FIELDS, RECOMMEND_FIELDS, popular, recommend
-from alsriaz.questions.score import SCORE_FIELDS, SCORE_RULES, score
-from alsriaz.questions.served_model import ServedModel
-from alsriaz.questions.similar import SIMILAR_FIELDS, similar
-from alsriaz.serving.wire import Record
+from alsriaz.errors import BadValue
+from alsriaz.platform.values import check_fields, nearest, shown
+from alsriaz.questions.question import (
+    BOOST,
+    BUYER_FIELDS,
+    CUSTOMER,
+    EXCLUDE,
+    HISTORY,
+    INCLUDE,
+    ITEM,
+    ITEMS,
+    LIST_FIELDS,
+    MEASURE,
+    OFFSET,
+    ORDER,
+    SCORED_ITEMS,
+    SHOW,
+    Field,
+    K,
+    Limits,
+    Question,
+)
+from alsriaz.questions.recommend import popular, recommend
+from alsriaz.questions.score import explain, score
+from alsriaz.questions.shop import Prepared, Shop
+from alsriaz.questions.similar import audience, similar
+from alsriaz.questions.tally import OTHER, Record
+from alsriaz.rules.rows import BY_PATH, SECTIONS, Reading, named_rules, read_rules
 
 
 class Task(NamedTuple):
-    """A kind of question: its fields beside `task`, the rules that hold in it, and what prepares its answer."""
+    """A kind of question: the fields that it may have, what raises BadValue where it lacks one, what answers it."""
 
-    fields: tuple[str, ...]
-    rules: tuple[str, ...]
-    prepare: Callable[[ServedModel, Record], Prepared]
+    name: str
+    fields: tuple[Field, ...]
+    needs: tuple[Callable[[Question], object], ...]
+    prepare: Callable[[Shop, Question], Prepared]
 
-
-_NO_CUSTOMER = tuple(rule for rule in ITEM_RULES if rule != "exclude.purchased")
 
 TASKS: Mapping[str, Task] = {
-    "recommend": Task(RECOMMEND_FIELDS, ITEM_RULES, recommend),
-    "popular": Task(POPULAR_FIELDS, _NO_CUSTOMER, popular),
-    "similar": Task(SIMILAR_FIELDS, _NO_CUSTOMER, similar),
-    "audience": Task(AUDIENCE_FIELDS, AUDIENCE_RULES, audience),
-    "score": Task(SCORE_FIELDS, SCORE_RULES, score),
-    "explain": Task(EXPLAIN_FIELDS, (), explain),
+    task.name: task
+    for task in (
+        Task("recommend", (*BUYER_FIELDS, *LIST_FIELDS), (Question.need_buyer,), recommend),
+        Task("popular", LIST_FIELDS, (), popular),
+        Task("similar", (ITEM, ITEMS, MEASURE, *LIST_FIELDS), (Question.asked_items,), similar),
+        Task("audience", (ITEM, ITEMS, K, OFFSET, INCLUDE, EXCLUDE), (Question.asked_items,), audience),
+        Task(
+            "score",
+            (*BUYER_FIELDS, SCORED_ITEMS, ORDER, INCLUDE, EXCLUDE, BOOST, SHOW),
+            (Question.need_buyer, Question.need_items),
+            score,
+        ),
+        Task("explain", (CUSTOMER, HISTORY, ITEM, K, SHOW), (Question.need_buyer, Question.need_item), explain),
+    )
 }
 """By the name in the field `task`; the first is the default."""
+
+_READERS = {task.name: {"task": None, **{field.name: field.read for field in task.fields}} for task in TASKS.values()}
+
+
+_SHAPE = ("k", "offset", "show")  # read last: of several faults, who and under which rules are told first
+
+
+def read_question(record: Record, limits: Limits) -> Question:
+    """Return the question that a record asks.
+
+    Raises:
+        BadValue: a field is unknown, can't be read, or a rule has no meaning in the task.
+    """
+    name = _task_of(record)
+    if not isinstance(name, str) or name not in TASKS:
+        hint = nearest(name, TASKS) if isinstance(name, str) else "."
+        raise BadValue("task", f"task is {shown(name)}, expected one of {', '.join(TASKS)}{hint}")
+    readers = _READERS[name]
+    if not record.keys() <= readers.keys():
+        check_fields(record, readers.keys())
+    question = Question(name)
+    ruled = not record.keys().isdisjoint(SECTIONS)
+    if ruled:
+        question.named_rules = tuple(_check_rules(record, name))
+    for field, value in record.items():
+        read = readers[field]
+        if read is not None and value is not None and field not in _SHAPE:
+            setattr(question, field, read(value, field, limits))
+    for need in TASKS[name].needs:
+        need(question)
+    if ruled:
+        question.rules = read_rules(record, Reading(limits.most_ids))
+    for field in _SHAPE:
+        if (value := record.get(field)) is not None and (read := readers[field]) is not None:
+            setattr(question, field, read(value, field, limits))
+    return question
+
+
+def label_of(record: Record) -> str:
+    """Return the task of a record as the log and the metrics name it."""
+    name = _task_of(record)
+    return name if isinstance(name, str) and name in TASKS else OTHER
+
+
+def _task_of(record: Record) -> object:
+    """Return the task that a record names, whether there is such a one or not."""
+    task = record.get("task")
+    return "recommend" if task is None else task
+
+
+def _check_rules(record: Record, task: str) -> list[str]:
+    """Return the rules that a record names; BadValue where one has no meaning in its task."""
+    named = list(named_rules(record))
+    for path in named:
+        if path in BY_PATH and task not in BY_PATH[path].tasks:
+            tasks = ", ".join(name for name in TASKS if name in BY_PATH[path].tasks) or "output.csv"
+            raise BadValue(path, f"{path} has no meaning in task {task}: leave it out. It holds in {tasks}.")
+    return named

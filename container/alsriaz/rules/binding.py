@@ -1,274 +1,218 @@
 """Rules bound to what they speak of: ids become positions, conditions become masks, layers become one.
 
 Precedence: exclude.items > include.items > only, where > exclude.purchased, exclude.popular, exclude.where.
-
-They speak of the items of a `core.catalogue`, or of customers, where these are what is ranked.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from typing import NamedTuple, TypeVar
+from functools import cached_property, reduce
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from alsriaz.errors import RuleError
-from alsriaz.model.attributes import NO_IDS, Attributes
-from alsriaz.model.conditions import Where
-from alsriaz.model.ids import Positions
-from alsriaz.rules.catalogue import Catalogue
-from alsriaz.rules.notices import Notice, notices
-from alsriaz.rules.rules import Lift, Rules, popular_count
-from alsriaz.scoring.ranking import NONE
-from alsriaz.scoring.scorers import Mask
+from alsriaz.errors import BadValue
+from alsriaz.model.arrays import NONE, Mask, Positions
+from alsriaz.platform.values import shown
+from alsriaz.rules.rows import RULES, Cap, Effect, Join, Lift, Rules
+from alsriaz.rules.side import Side
 
-T = TypeVar("T")
+MOST_NOTICES = 20  # of one kind: a request may name 100,000 ids
 
-UNKNOWN = {
+
+class Notice(NamedTuple):
+    """A warning that travels with an answer: nothing failed, but the caller should know."""
+
+    code: str
+    message: str
+
+
+def notices(code: str, message: str, ids: Iterable[str]) -> list[Notice]:
+    """Return a warning for each id; beyond `MOST_NOTICES` the last one says how many more there are."""
+    named = list(ids)
+    told = [Notice(code, message.format(shown(one))) for one in named[:MOST_NOTICES]]
+    if len(named) > MOST_NOTICES:
+        told.append(Notice(code, f"The same holds for {len(named) - MOST_NOTICES} more."))
+    return told
+
+
+_UNKNOWN = {
     "item": ("never_sold", "Included item {} was never sold: it has no score."),
     "customer": ("not_in_model", "Included customer {} is not in the model: there is no score."),
 }
 
 
-class Unsold(NamedTuple):
-    """An included item that was never sold; `position` is its extended one where the shop's table has it."""
-
-    item: str
-    position: int | None
-
-
-class Cap(NamedTuple):
-    """How many items with the same code a list may hold; -1 is no code, and has no cap."""
-
-    codes: npt.NDArray[np.int32]
-    most: int
-
-
-class BoundLift(NamedTuple):
-    """Which items are lifted, shape (n_items + n_unsold,), and by what factor."""
-
-    mask: Mask
-    by: float
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layer:
-    """One layer of rules and what its ids and conditions mean here, so that standing rules are looked up once.
+    """One layer of rules, looked up once: the effects of those that speak of a side, by path, and warnings."""
 
-    Attributes:
-        rules: the rules.
-        excluded: extended positions of exclude.items.
-        only: ascending extended positions of include.only, None where the layer doesn't say.
-        hidden: True where a condition keeps an item out, None where there is no condition.
-        lifts: of `boost`, None where the layer doesn't say.
-        notices: conditions that name what no item has.
-    """
-
-    rules: Rules
-    excluded: Positions
-    only: Positions | None
-    hidden: Mask | None
-    lifts: tuple[BoundLift, ...] | None
+    effects: Mapping[str, Effect]
     notices: tuple[Notice, ...]
 
 
-@dataclass(frozen=True)
-class BoundRules:
-    """Rules bound to a catalogue.
+def make_layer(rules: Rules, side: Side) -> Layer:
+    """Look up one layer; ids that nobody knows have no effect in `exclude` and `only`.
+
+    Raises:
+        BadValue: a condition, a boost or a cap speaks of an attribute that the items don't have.
+    """
+    effects = {
+        rule.path: rule.bind(rules.values[rule.path], side, rule.path)
+        for rule in RULES
+        if rule.path in rules.values and rule.side in (side.kind, "both")
+    }
+    absent = dict.fromkeys(told for effect in effects.values() for told in effect.absent)
+    return Layer(effects, tuple(notices("no_such_value", "No item has {} as a condition asks.", absent)))
+
+
+class Unscored(NamedTuple):
+    """Something included that has no score; `position` is its extended one where the shop's table has it."""
+
+    id: str
+    position: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """Rules bound to what is ranked.
 
     Attributes:
-        forced: positions of included items, in the order given.
-        unsold: included items that were never sold, in id order.
-        among: ascending positions of the items that may fill the list, None for all.
-        hidden: shape (n_items + n_unsold,), True where a condition keeps an item out; None where none does.
-        excluded: positions of items that may not fill it, an array for each rule that says so.
-        unsold_among: ascending extended positions of unsold items that `only` names, None where nothing is said.
-        unsold_barred: extended positions of unsold items that may not fill a list.
+        effects: of all layers, where a highest one replaces the others that one alone.
+        forced: positions of what is included, in the order given.
+        unscored: what is included without a score, in id order.
+        among: ascending positions of what may fill the list, None for all.
+        hidden: by extended position True for what may not fill it, None for nothing.
+        barred: positions of what may not fill it, an array for each rule that says so; the forced have their places.
+        unsold_among: ascending extended positions of unsold items that may fill it, None for all.
+        unsold_barred: extended positions of unsold items that may not.
         new: at least so many new items are wanted.
-        first: True where forced items come first, then new ones, then the rest.
+        first: True where forced ones come first, then new ones, then the rest.
         purchased: True where what the customer bought may not fill the list.
         lifts: what lifts scores.
-        caps: how many items of one value a list may hold.
-        layers: what was united here.
-        notices: what the caller should know, of every list alike.
+        caps: how much of one value a list may hold.
+        told: warnings about conditions.
+        notices: all warnings, of every list alike.
     """
 
+    effects: tuple[Effect, ...]
     forced: Positions
-    unsold: tuple[Unsold, ...]
+    unscored: tuple[Unscored, ...]
     among: Positions | None
     hidden: Mask | None
-    excluded: tuple[Positions, ...]
+    barred: tuple[Positions, ...]
     unsold_among: Positions | None
     unsold_barred: Positions
     new: int
     first: bool
     purchased: bool
-    lifts: tuple[BoundLift, ...]
+    lifts: tuple[Lift, ...]
     caps: tuple[Cap, ...]
-    layers: tuple[Layer, ...]
+    told: tuple[Notice, ...]
     notices: tuple[Notice, ...]
 
-    @property
-    def barred(self) -> tuple[Positions, ...]:
-        """Positions of items that may not fill a list, the forced ones with them: they have their places."""
-        return (*self.excluded, self.forced)
+    @cached_property
+    def plain(self) -> bool:
+        """True where no rule but that on purchases has a say in a list."""
+        free = self.among is None and self.hidden is None and not self.barred and not self.lifts
+        return free and self.by_score_alone
 
-    def keeping_out(self, positions: Positions, unsold: Positions = NONE) -> "BoundRules":
-        """Return these rules with further items that may not fill a list, `unsold` at extended positions."""
+    @cached_property
+    def by_score_alone(self) -> bool:
+        """True where a list holds the best by score that may fill it, and nothing else."""
+        return not (len(self.forced) or self.unscored or self.new or self.caps)
+
+    def keeping_out(self, positions: Positions, unsold: Positions = NONE) -> "Bound":
+        """Return these rules with more that may not fill a list, `unsold` at extended positions."""
         barred = np.union1d(self.unsold_barred, unsold)
-        return replace(self, excluded=(*self.excluded, positions), unsold_barred=barred)
+        return replace(self, barred=(*self.barred, positions), unsold_barred=barred)
 
-    def filters_only(self) -> "BoundRules":
+    def without_history(self, history: Collection[str], side: Side) -> "Bound":
+        """Return these rules with a history's items that were never sold kept out, where purchases are."""
+        if not self.purchased or not history or not len(side.unsold):
+            return self
+        return self.keeping_out(NONE, side.unsold.positions_of(history) + len(side.ids))
+
+    def filters_only(self) -> "Bound":
         """Return these rules without what must appear and without caps: they filter and boost, and that is all."""
-        notices = tuple(notice for layer in self.layers for notice in layer.notices)
-        return replace(self, forced=NONE, unsold=(), new=0, first=False, caps=(), notices=notices)
+        return replace(self, forced=NONE, unscored=(), new=0, first=False, caps=(), notices=self.told)
 
-    def lets_through(self, item: str, position: int | None) -> bool:
-        """True where an item without a score, at this extended position if any, is kept out by no filter."""
-        rules = [layer.rules for layer in self.layers]
-        if any(item in one.exclude_items or (one.only is not None and item not in one.only) for one in rules):
-            return False
+    def lets_through(self, outside_id: str, position: int | None) -> bool:
+        """True where something without a score, at this extended position if any, is kept out by no filter."""
+        for effect in self.effects:
+            if outside_id in effect.excluded or (effect.only is not None and outside_id not in effect.only):
+                return False
         if position is None:
-            return all(one.include_where is None for one in rules)
+            return not any(effect.described for effect in self.effects)
         return self.hidden is None or not bool(self.hidden[position])
 
     def room(self, k: int, path: str = "include.items") -> int:
-        """Return how many places of a list of `k` are left to fill; RuleError where more than `k` must appear."""
-        included = len(self.forced) + len(self.unsold)
+        """Return how many places of a list of `k` are left to fill; BadValue where more than `k` must appear."""
+        included = len(self.forced) + len(self.unscored)
         if included > k:
-            kind = path.rsplit(".", 1)[-1]
+            kind = path.rpartition(".")[2]
             message = f"{path} has {included} {kind} that must appear (standing rules count), but k is {k}."
-            raise RuleError(path, message)
+            raise BadValue(path, message)
         return k - included
 
-
-def make_layer(rules: Rules, catalogue: Catalogue) -> Layer:
-    """Look up one layer; ids that nobody knows have no effect in `exclude` and `only`.
-
-    Raises:
-        RuleError: a condition, a boost or a cap speaks of an attribute that the items don't have.
-    """
-    for name, _ in rules.at_most or ():
-        catalogue.attributes.kind(name, f"at_most.{name[:80]}")
-    hidden = _hidden(rules, catalogue)
-    lifts = None if rules.boost is None else tuple(_lift(lift, catalogue) for lift in rules.boost)
-    wheres = [rules.include_where, rules.exclude_where, *(lift.where for lift in rules.boost or ())]
-    absent = dict.fromkeys(value for where in wheres if where for value in _absent(where, catalogue))
-    return Layer(
-        rules=rules,
-        excluded=catalogue.positions_of(rules.exclude_items),
-        only=None if rules.only is None else np.unique(catalogue.positions_of(rules.only)),
-        hidden=hidden,
-        lifts=lifts,
-        notices=tuple(notices("no_such_value", "No item has {} as a condition asks.", absent)),
-    )
+    def unsold_candidates(self, side: Side) -> Positions:
+        """Return the extended positions, in id order, of the unsold items that may fill `new`."""
+        beyond = np.arange(len(side.ids), len(side.new)) if self.unsold_among is None else self.unsold_among
+        if self.hidden is not None:
+            beyond = beyond[~self.hidden[beyond]]
+        return np.setdiff1d(beyond, self.unsold_barred, assume_unique=True)
 
 
-def check_attributes(rules: Rules, attributes: Attributes) -> tuple[Notice, ...]:
-    """Return what is to be told of the rules' conditions, before a model is there.
-
-    Raises:
-        RuleError: the rules speak of attributes that the items don't have.
-    """
-    nothing = np.zeros(len(attributes), dtype=np.bool_)
-    return make_layer(rules, Catalogue(NO_IDS, np.empty(0, dtype=np.int32), nothing, NO_IDS, attributes)).notices
-
-
-def bind(layers: Sequence[Layer], catalogue: Catalogue) -> BoundRules:
-    """Unite layers, the lowest first.
-
-    Id lists unite, `only` and include.where intersect, exclude.where unites, at_most is taken attribute by attribute; a
-    higher layer's other values replace.
-    """
-    rules = [layer.rules for layer in layers]
-    n_items = len(catalogue.ids)
-    forced, unsold, overruled = _included(rules, catalogue)
-    n_popular = popular_count(_highest([layer.popular for layer in rules]), n_items)
-    only = _intersection([layer.only for layer in layers])
-    excluded = [layer.excluded for layer in layers]
-    unknown, kind = UNKNOWN[catalogue.kind], catalogue.kind
+def bind(layers: Sequence[Layer], side: Side) -> Bound:
+    """Join layers, the lowest first, each rule as its row says."""
+    effects = tuple(_joined(layers))
+    n_ranked = len(side.ids)
+    forced, unscored, overruled = _included(effects, side)
+    only = _intersection(effect.among for effect in effects)
+    barred = [effect.barred for effect in effects if effect.barred is not None]
+    told = tuple(notice for layer in layers for notice in layer.notices)
+    unknown, kind = _UNKNOWN[side.kind], side.kind
     left_out = f"Included {kind} {{}} is left out: exclude.{kind}s stands above include.{kind}s."
-    return BoundRules(
+    own = np.array([one.position for one in unscored if one.position is not None], dtype=np.int64)
+    return Bound(
+        effects=effects,
         forced=forced,
-        unsold=unsold,
-        among=None if only is None else _sold(only, catalogue),
-        hidden=_union([layer.hidden for layer in layers]),
-        excluded=(*(_sold(positions, catalogue) for positions in excluded), _most_popular(n_popular, catalogue)),
-        unsold_among=None if only is None else only[only >= n_items],
-        unsold_barred=_beyond([*excluded, [u.position for u in unsold if u.position is not None]], catalogue),
-        new=_highest([layer.new for layer in rules]) or 0,
-        first=_highest([layer.placement for layer in rules]) == "first",
-        purchased=bool(_highest([layer.purchased for layer in rules])),
-        lifts=_highest([layer.lifts for layer in layers]) or (),
-        caps=_caps(rules, catalogue),
-        layers=tuple(layers),
+        unscored=unscored,
+        among=None if only is None else side.scored(only),
+        hidden=_union([effect.hidden for effect in effects]),
+        barred=tuple(side.scored(positions) for positions in barred if len(positions)),
+        unsold_among=None if only is None else only[only >= n_ranked],
+        unsold_barred=_beyond([*barred, own], side),
+        new=max((effect.new for effect in effects), default=0),
+        first=any(effect.first for effect in effects),
+        purchased=any(effect.purchased for effect in effects),
+        lifts=tuple(lift for effect in effects for lift in effect.lifts),
+        caps=tuple({cap.name: cap for effect in effects for cap in effect.caps}.values()),
+        told=told,
         notices=(
-            *(notice for layer in layers for notice in layer.notices),
-            *notices(*unknown, [item for item, _ in unsold]),
+            *told,
+            *notices(*unknown, [one.id for one in unscored]),
             *notices("include_overruled", left_out, overruled),
         ),
     )
 
 
-def _included(rules: Sequence[Rules], catalogue: Catalogue) -> tuple[Positions, tuple[Unsold, ...], Collection[str]]:
-    """Return the positions of included items, in the order given, those never sold, and those that are overruled."""
-    if not any(layer.include_items for layer in rules):
+def _joined(layers: Sequence[Layer]) -> Iterable[Effect]:
+    """Yield the effects that hold, rule by rule, of the lowest layer first."""
+    for rule in RULES:
+        said = [layer.effects[rule.path] for layer in layers if rule.path in layer.effects]
+        yield from said[-1:] if rule.join is Join.REPLACE else said
+
+
+def _included(effects: Sequence[Effect], side: Side) -> tuple[Positions, tuple[Unscored, ...], Collection[str]]:
+    """Return the positions of what is included, in the order given, what has no score, and what is overruled."""
+    asked = dict.fromkeys(one for effect in effects for one in effect.included)
+    if not asked:
         return NONE, (), ()
-    n_items = len(catalogue.ids)
-    asked = dict.fromkeys(item for layer in rules for item in layer.include_items)
-    overruled = {item: None for item in asked if any(item in layer.exclude_items for layer in rules)}
-    known = {item: catalogue.position_of(item) for item in asked if item not in overruled}
-    sold = {item: position for item, position in known.items() if position is not None and position < n_items}
-    unsold = tuple(Unsold(item, known[item]) for item in sorted(known) if item not in sold)
-    return np.array(list(sold.values()), dtype=np.int64), unsold, overruled
-
-
-def without_history(rules: BoundRules, history: Collection[str], catalogue: Catalogue) -> BoundRules:
-    """Return the rules with a history's items that were never sold kept out, where purchases are."""
-    if not rules.purchased or not history or not len(catalogue.unsold):
-        return rules
-    return rules.keeping_out(NONE, catalogue.unsold.positions_of(history) + len(catalogue.ids))
-
-
-def unsold_candidates(rules: BoundRules, catalogue: Catalogue) -> Positions:
-    """Return the extended positions, in id order, of the unsold items that may fill `new`."""
-    beyond = np.arange(len(catalogue.ids), len(catalogue.new)) if rules.unsold_among is None else rules.unsold_among
-    if rules.hidden is not None:
-        beyond = beyond[~rules.hidden[beyond]]
-    return np.setdiff1d(beyond, rules.unsold_barred, assume_unique=True)
-
-
-def _hidden(rules: Rules, catalogue: Catalogue) -> Mask | None:
-    kept = None if rules.include_where is None else ~catalogue.mask(rules.include_where, "include.where")
-    out = None if rules.exclude_where is None else catalogue.mask(rules.exclude_where, "exclude.where")
-    return _union([kept, out])
-
-
-def _lift(lift: Lift, catalogue: Catalogue) -> BoundLift:
-    if lift.where is not None:
-        return BoundLift(catalogue.mask(lift.where, f"{lift.path}.where"), lift.by)
-    mask = np.zeros(len(catalogue.new), dtype=np.bool_)
-    mask[catalogue.positions_of(lift.items or ())] = True
-    return BoundLift(mask, lift.by)
-
-
-def _most_popular(count: int, catalogue: Catalogue) -> Positions:
-    return catalogue.by_popularity[:count].astype(np.int64) if count else NONE
-
-
-def _caps(rules: Sequence[Rules], catalogue: Catalogue) -> tuple[Cap, ...]:
-    united = {name: most for layer in rules for name, most in layer.at_most or ()}
-    return tuple(Cap(catalogue.attributes.groups(name, f"at_most.{name[:80]}"), most) for name, most in united.items())
-
-
-def _absent(where: Where, catalogue: Catalogue) -> list[str]:
-    return [f"{name} {value}" for name, value in catalogue.attributes.absent(where)]
-
-
-def _highest(values: Sequence[T | None]) -> T | None:
-    """Return what the highest layer that says anything says."""
-    return next((value for value in reversed(values) if value is not None), None)
+    overruled = {one: None for one in asked if any(one in effect.excluded for effect in effects)}
+    known = {one: side.position_of(one) for one in asked if one not in overruled}
+    n_ranked = len(side.ids)
+    scored = {one: position for one, position in known.items() if position is not None and position < n_ranked}
+    unscored = tuple(Unscored(one, known[one]) for one in sorted(known) if one not in scored)
+    return np.array(list(scored.values()), dtype=np.int64), unscored, overruled
 
 
 def _union(masks: Sequence[Mask | None]) -> Mask | None:
@@ -276,19 +220,14 @@ def _union(masks: Sequence[Mask | None]) -> Mask | None:
     return reduce(np.logical_or, there) if there else None
 
 
-def _intersection(sets: Sequence[Positions | None]) -> Positions | None:
+def _intersection(sets: Iterable[Positions | None]) -> Positions | None:
     there = [positions for positions in sets if positions is not None]
     return reduce(lambda one, other: np.intersect1d(one, other, assume_unique=True), there) if there else None
 
 
-def _sold(positions: Positions, catalogue: Catalogue) -> Positions:
-    """Return those of extended positions that are no unsold items'."""
-    return positions[positions < len(catalogue.ids)] if len(catalogue.unsold) else positions
-
-
-def _beyond(sets: Sequence[npt.ArrayLike], catalogue: Catalogue) -> Positions:
+def _beyond(sets: Sequence[Positions], side: Side) -> Positions:
     """Return the ascending positions of sets that are those of unsold items."""
-    if not len(catalogue.unsold):
+    if not len(side.unsold):
         return NONE
-    joined = np.concatenate([NONE, *(np.asarray(positions, dtype=np.int64) for positions in sets)])
-    return np.unique(joined[joined >= len(catalogue.ids)])
+    joined: Any = np.concatenate([NONE, *sets])
+    return np.unique(joined[joined >= len(side.ids)])

@@ -8,7 +8,8 @@ for the regularisation scaled by the number of ratings.
 import numpy as np
 import numpy.typing as npt
 
-Factors = npt.NDArray[np.float32]
+from alsriaz.model.arrays import Factors, Values
+
 Matrix = npt.NDArray[np.float64]
 
 LARGEST_FACTOR = 1e15
@@ -76,7 +77,7 @@ class Equations:
         """
         return self._solution().astype(np.float32)
 
-    def contributions(self, factors: Factors) -> npt.NDArray[np.float64]:
+    def contributions(self, factors: Factors) -> Values:
         """Return what each rating adds to the score of an item with these factors, shape (rank,): shape (n,).
 
         Their sum is the score. Under `nonnegative` the coordinates that the constraint holds at 0 add nothing.
@@ -88,10 +89,10 @@ class Equations:
         free = solution > 0 if self._nonnegative else np.ones(len(solution), dtype=np.bool_)
         through = np.zeros_like(solution)
         through[free] = np.linalg.solve(self._left[np.ix_(free, free)], factors.astype(np.float64)[free])
-        parts: npt.NDArray[np.float64] = self._weights * (self._rows @ through)
+        parts: Values = self._weights * (self._rows @ through)
         return parts
 
-    def _solution(self) -> npt.NDArray[np.float64]:
+    def _solution(self) -> Values:
         right = self._rows.T @ self._weights
         try:
             solution = nonnegative_solve(self._left, right) if self._nonnegative else _solve(self._left, right)
@@ -102,11 +103,11 @@ class Equations:
         return solution
 
 
-def _solve(left: Matrix, right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _solve(left: Matrix, right: Values) -> Values:
     return np.linalg.solve(left, right).astype(np.float64)
 
 
-def nonnegative_solve(left: Matrix, right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def nonnegative_solve(left: Matrix, right: Values) -> Values:
     """Return the x >= 0 that minimises x'Ax / 2 - b'x, exactly, by the active-set method of Lawson and Hanson (1974).
 
     Args:

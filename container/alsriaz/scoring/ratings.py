@@ -27,7 +27,7 @@ def rate(ranking_type: str, pairs: PairPurchases, item_customers: npt.NDArray[np
     """Return the ratings that ALS is given.
 
     Args:
-        ranking_type: one of `core.spec.RANKING_TYPES`.
+        ranking_type: one of `platform.spec.RANKING_TYPES`.
         pairs: the purchases of each pair.
         item_customers: shape (n_pairs,), how many customers bought the pair's item in the training window.
 
@@ -47,7 +47,7 @@ def rate(ranking_type: str, pairs: PairPurchases, item_customers: npt.NDArray[np
         case "recency":
             exact = pairs.decayed
         case _:
-            raise ValueError(f"{ranking_type!r} is no ranking type")
+            raise ValueError(f"{ranking_type!r} is not a ranking type")
     limits = np.finfo(np.float32)
     return np.clip(exact, limits.tiny, limits.max).astype(np.float32)
 

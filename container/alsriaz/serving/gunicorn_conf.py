@@ -11,13 +11,11 @@ import threading
 import time
 from typing import Any
 
+from alsriaz.serving import overdue
 from alsriaz.serving.metrics import worker_ended
 from alsriaz.serving.settings import read_settings
 
 _settings = read_settings(os.environ)
-
-# How much later than nginx's 504 a worker is replaced: the client gets an answer that says why, not a cut connection.
-_GRACE_SECONDS = 2.0
 
 preload_app = True  # the model is mapped once, before the workers are forked, and all share it
 workers = _settings.workers
@@ -33,8 +31,6 @@ control_socket_disable = True  # it would be made in the home folder, which may 
 limit_request_line = 0  # no limit: nginx has set one of 8 KB, for headers too
 limit_request_field_size = 0
 
-_overdue_at: dict[int, float] = {}  # when (time.monotonic) each thread's request is overdue
-
 
 def when_ready(server: Any) -> None:
     """Leave all that was loaded so far out of garbage collection, which would write into pages that workers share."""
@@ -46,12 +42,12 @@ def pre_request(worker: Any, request: Any) -> None:
     """Note until when this thread may take."""
     is_load = request.method == "POST" and request.path == "/models"
     seconds = _settings.load_seconds if is_load else _settings.timeout_seconds
-    _overdue_at[threading.get_ident()] = time.monotonic() + seconds + _GRACE_SECONDS
+    overdue.began(seconds)
 
 
 def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None:
     """Note that this thread is done; called after failures too."""
-    _overdue_at.pop(threading.get_ident(), None)
+    overdue.ended()
 
 
 def post_worker_init(worker: Any) -> None:
@@ -65,12 +61,12 @@ def child_exit(server: Any, worker: Any) -> None:
 
 
 def _replace_when_overdue(worker: Any) -> None:
-    """End this worker once a request is overdue and no other one is left that could still be answered in time.
+    """End this worker once a request or a load is overdue and no other request is left that is still in time.
 
     nginx has answered the overdue request already, and a thread can't be stopped from outside. SIGTERM to ourselves
     makes the worker take no new requests meanwhile; gunicorn starts another in its place.
     """
-    while not _overdue():
+    while not overdue.any_overdue():
         time.sleep(0.5)
     worker.log.error(
         "A request has run for more than %s seconds (ALSRIAZ_TIMEOUT_SECONDS): worker %s takes no more, and is "
@@ -79,12 +75,6 @@ def _replace_when_overdue(worker: Any) -> None:
         os.getpid(),
     )
     os.kill(os.getpid(), signal.SIGTERM)
-    while _overdue() < len(_overdue_at):
+    while overdue.any_in_time():
         time.sleep(0.1)
     os._exit(1)  # sys.exit would wait for the overdue thread
-
-
-def _overdue() -> int:
-    """Return how many requests have run for longer than they may."""
-    now = time.monotonic()
-    return sum(now > moment for moment in list(_overdue_at.values()))

@@ -19,12 +19,11 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from alsriaz import __version__
-from alsriaz.questions.recommender import TASKS
-from alsriaz.serving.exchange import Exchange
-from alsriaz.serving.live_rules.folder import FOLDER as RULES_FOLDER
-from alsriaz.serving.live_rules.folder import RulesFolder
-from alsriaz.serving.live_rules.source import REASONS
-from alsriaz.serving.live_rules.status import Status
+from alsriaz.questions.tally import Tally
+from alsriaz.questions.tasks import TASKS
+from alsriaz.serving.live_rules.following import RulesFolder
+from alsriaz.serving.live_rules.sources import REASONS
+from alsriaz.serving.settings import RULES_FOLDER
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -97,14 +96,14 @@ class Metrics:
         """Count a request that has arrived."""
         self._running.inc()
 
-    def ended(self, exchange: Exchange) -> None:
+    def ended(self, tally: Tally, status: int, seconds: float) -> None:
         """Count a request that is over, and its records."""
-        task = exchange.tally.task
-        self._request(task, str(exchange.status)).inc()
-        self._second(task).observe(exchange.seconds())
-        for name, count in exchange.tally.records.items():
+        task = tally.task
+        self._request(task, str(status)).inc()
+        self._second(task).observe(seconds)
+        for name, count in tally.records.items():
             self._record(name).inc(count)
-        for name, count in exchange.tally.failed.items():
+        for name, count in tally.failed.items():
             self._failure(name).inc(count)
         self._running.dec()  # last: where nothing is in progress, all is counted
 
@@ -156,7 +155,7 @@ class _LiveRules(Collector):
         self._folder = RulesFolder(folder)
 
     def collect(self) -> Iterable[Metric]:
-        known = self._folder.read_status() or Status()
+        known = self._folder.status()
         info = GaugeMetricFamily("alsriaz_live_rules_info", "The version in force: 1.", None, ["version"])
         if known.version:
             info.add_metric([known.version], 1)

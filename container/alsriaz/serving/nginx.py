@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from alsriaz.errors import SpecError
-from alsriaz.platform.setting import shown
+from alsriaz.platform.values import shown
 from alsriaz.serving.settings import ROWS, Settings
 
 _TEMPLATE = Path(__file__).resolve().parents[1] / "nginx.conf"

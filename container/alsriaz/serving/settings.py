@@ -1,6 +1,7 @@
 """The settings of serve: environment variables, a row each, read once into a frozen object.
 
-An empty variable counts as not set. Where the model and the rest of the platform's files are is `core.layout`'s to say.
+An empty variable counts as not set. Where the model and the rest of the platform's files are is for `platform.layout`
+to say.
 """
 
 import re
@@ -8,11 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from alsriaz.errors import SpecError
+from alsriaz.errors import BadValue, SpecError
+from alsriaz.platform.limits import LOAD_SECONDS, MOST_HISTORY, MOST_K, MOST_RULE_IDS
 from alsriaz.platform.machine import available_cores, memory_limit
-from alsriaz.platform.setting import Setting, boolean, markdown_table, nearest, optional, shown, whole
-from alsriaz.serving.live_rules.location import EXPECTED, Location, parse_location
-from alsriaz.serving.media import CSV, JSON, LINES
+from alsriaz.platform.setting import Setting
+from alsriaz.platform.values import SPELLED_FLAG, Kind, nearest, one_of, optional, spelled, whole
+from alsriaz.serving.live_rules.sources import EXPECTED, Location, parse_location
+
+JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
+"""The media types of bodies."""
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ACCEPTS = (JSON, LINES, CSV)
@@ -20,13 +25,14 @@ STRATEGIES = {"multirecord": "MULTI_RECORD", "singlerecord": "SINGLE_RECORD"}
 
 _TIMEOUT_SECONDS, _TRANSFORM_TIMEOUT_SECONDS = 60, 3600  # the platform's longest: endpoint, batch transform
 _MAX_BODY_MB, _TRANSFORM_MAX_BODY_MB = 25, 100
-_LOAD_SECONDS = 360
+_UNLOAD_SECONDS = 30.0
+_TO_ANSWER_SECONDS = 2.0
 _MODELS_SHARE = 0.6  # of all memory; what is left is for the workers themselves and for requests
 
 _PREFIX = "ALSRIAZ_"
-# Ours too, but read elsewhere; the last ones serve sets for its own processes.
+# Ours too, but read elsewhere; the last ones serve sets for its own processes, which meet in these folders.
 _OTHERS = ("ALSRIAZ_ML_ROOT", "ALSRIAZ_ONLINE_RETAIL")
-_OWN = ("ALSRIAZ_MODELS_FOLDER", "ALSRIAZ_LIVE_RULES_FOLDER")
+_OWN = MODELS_FOLDER, RULES_FOLDER = "ALSRIAZ_MODELS_FOLDER", "ALSRIAZ_LIVE_RULES_FOLDER"
 # Kubernetes tells each container where a service is by such variables, and may well have a service named alsriaz.
 _SERVICE_LINK = re.compile(
     r"ALSRIAZ_(\w+_)?(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|ALSRIAZ_(\w+_)?PORT=\w+://.*"
@@ -61,7 +67,17 @@ class Settings:
     @property
     def load_seconds(self) -> int:
         """How long loading a model may take: as long as the platform waits for it, or longer."""
-        return max(_LOAD_SECONDS, self.timeout_seconds)
+        return max(LOAD_SECONDS, self.timeout_seconds)
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long a request waits for a load, which goes on without it: what is left is to answer in time."""
+        return self.timeout_seconds - min(_TO_ANSWER_SECONDS, self.timeout_seconds / 4)
+
+    @property
+    def unload_seconds(self) -> float:
+        """How long unloading a model waits for requests that use it: it is to be answered in time itself."""
+        return min(_UNLOAD_SECONDS, self.timeout_seconds / 2)
 
     @property
     def max_body_bytes(self) -> int | None:
@@ -74,157 +90,138 @@ class Settings:
         return self.rules_max_mb * 2**20
 
 
-def _one_of(*names: str) -> Any:
-    def parse(value: str) -> str:
-        name = value.strip().lower()
-        if name not in names:
-            raise ValueError
-        return name
-
-    return parse
+def _in_any_case(kind: Kind[Any]) -> Kind[Any]:
+    return Kind(kind.expected, lambda text: kind.parse(text.strip().lower()))
 
 
-def _strategy(value: str) -> str:
+def _strategy(text: str) -> str:
     """Parse the platform's MULTI_RECORD and the spelling of its own API, MultiRecord."""
     try:
-        return STRATEGIES[value.strip().lower().replace("_", "")]
+        return STRATEGIES[text.strip().lower().replace("_", "")]
     except KeyError:
         raise ValueError from None
 
 
-def _whole(name: str, low: int, high: int, default: int, meaning: str) -> Setting:
-    return Setting(name, whole(low, high), f"a whole number from {low} to {high}", default, meaning)
+def _whole(least: int, most: int) -> Kind[int | None]:
+    return optional(spelled(whole(least, most)))
 
 
 # By the field of Settings that each fills.
 ROWS: Mapping[str, Setting] = {
-    "port": _whole("SAGEMAKER_BIND_TO_PORT", 1, 65_535, 8080, "The port to listen on; the platform may set it."),
+    "port": Setting(
+        "SAGEMAKER_BIND_TO_PORT", spelled(whole(1, 65_535)), 8080, "The port to listen on; the platform may set it."
+    ),
     "workers": Setting(
         "ALSRIAZ_WORKERS",
-        optional(whole(1, 256)),
-        "a whole number from 1 to 256",
+        _whole(1, 256),
         None,
         "Worker processes. Without it one per core that the control group grants.",
     ),
-    "threads": _whole(
+    "threads": Setting(
         "ALSRIAZ_THREADS",
-        1,
-        64,
+        spelled(whole(1, 64)),
         4,
         "Requests that a worker holds at a time, each in a thread; all others wait until a worker has room. With 1, "
         "/ping waits behind a long batch.",
     ),
     "timeout_seconds": Setting(
         "ALSRIAZ_TIMEOUT_SECONDS",
-        optional(whole(1, 3600)),
-        "a whole number from 1 to 3600",
+        _whole(1, 3600),
         None,
         "A request that takes longer is answered 504, and its worker is replaced once its other requests are done. "
         "Without it 60, which is the platform's own limit for endpoints, and 3600 in a batch transform job. "
         "Asynchronous endpoints want up to 3600.",
     ),
-    "shutdown_seconds": _whole(
+    "shutdown_seconds": Setting(
         "ALSRIAZ_SHUTDOWN_SECONDS",
-        1,
-        3600,
+        spelled(whole(1, 3600)),
         25,
         "How long running requests may take to finish after SIGTERM. The platform kills after 30.",
     ),
     "max_body_mb": Setting(
         "ALSRIAZ_MAX_BODY_MB",
-        optional(whole(1, 1024)),
-        "a whole number from 1 to 1024",
+        _whole(1, 1024),
         None,
         "The largest request body in megabytes of 2^20 bytes. Without it 25, and 100 in a batch transform job.",
     ),
-    "max_k": _whole("ALSRIAZ_MAX_K", 1, 100_000, 1000, "The largest k that a request may ask for."),
-    "max_rule_ids": _whole(
-        "ALSRIAZ_MAX_RULE_IDS", 1, 10_000_000, 100_000, "The most ids in one include or exclude list of a request."
+    "max_k": Setting("ALSRIAZ_MAX_K", spelled(whole(1, 100_000)), MOST_K, "The largest k that a request may ask for."),
+    "max_rule_ids": Setting(
+        "ALSRIAZ_MAX_RULE_IDS",
+        spelled(whole(1, 10_000_000)),
+        MOST_RULE_IDS,
+        "The most ids in one include or exclude list of a request.",
     ),
-    "max_history": _whole(
-        "ALSRIAZ_MAX_HISTORY", 1, 1_000_000, 10_000, "The most history entries in one record of a request."
+    "max_history": Setting(
+        "ALSRIAZ_MAX_HISTORY",
+        spelled(whole(1, 1_000_000)),
+        MOST_HISTORY,
+        "The most history entries in one record of a request.",
     ),
     "default_accept": Setting(
         "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
-        _one_of(*ACCEPTS),
-        "one of " + ", ".join(ACCEPTS),
+        _in_any_case(one_of(*ACCEPTS)),
         None,
         "The type of the answer where a request has no Accept header, or takes any type. Without it the request's own.",
     ),
     "batch_transform": Setting(
         "SAGEMAKER_BATCH",
-        lambda value: boolean(value.strip()),
-        "true or false",
+        _in_any_case(SPELLED_FLAG),
         False,
         "Set by the platform in a batch transform job: every record that can't be answered is then an error in its "
         "place, where a single one would be a 4xx, for which the platform gives up the whole file.",
     ),
     "max_payload_mb": Setting(
         "SAGEMAKER_MAX_PAYLOAD_IN_MB",
-        optional(whole(0, 1_000_000)),
-        "a whole number from 0 to 1000000",
+        _whole(0, 1_000_000),
         None,
         "Set by the platform where the transform job has it. It raises the limit on bodies where it is higher; "
         "0 takes the limit away. `ALSRIAZ_MAX_BODY_MB` stands above it.",
     ),
     "batch_strategy": Setting(
         "SAGEMAKER_BATCH_STRATEGY",
-        _strategy,
-        "MULTI_RECORD or SINGLE_RECORD",
+        Kind("MULTI_RECORD or SINGLE_RECORD", _strategy),
         "MULTI_RECORD",
         "Set by the platform where the transform job has it. Bodies of one record and of many are both taken at any "
         "time; GET /execution-parameters gives it back.",
     ),
     "max_concurrent_transforms": Setting(
         "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS",
-        optional(whole(0, 10_000)),
-        "a whole number from 0 to 10000",
+        _whole(0, 10_000),
         None,
         "Set by the platform where the transform job has it; 0 counts as not set. GET /execution-parameters gives it "
         "back.",
     ),
-    "log_level": Setting(
-        "ALSRIAZ_LOG_LEVEL",
-        _one_of(*LOG_LEVELS),
-        "one of " + ", ".join(LOG_LEVELS),
-        "info",
-        "What is worth a log line.",
-    ),
+    "log_level": Setting("ALSRIAZ_LOG_LEVEL", _in_any_case(one_of(*LOG_LEVELS)), "info", "What is worth a log line."),
     "multi_model": Setting(
         "SAGEMAKER_MULTI_MODEL",
-        lambda value: boolean(value.strip()),
-        "true or false",
+        _in_any_case(SPELLED_FLAG),
         False,
         "Set by the platform on a multi-model endpoint: serve starts without a model, and requests to /models say "
         "which to load.",
     ),
     "models_memory_mb": Setting(
         "ALSRIAZ_MODELS_MEMORY_MB",
-        optional(whole(1, 16_777_216)),
-        "a whole number from 1 to 16777216",
+        _whole(1, 16_777_216),
         None,
         "How much memory all models of a multi-model endpoint may take together, in megabytes of 2^20 bytes. Without "
         "it 60 % of what the control group grants.",
     ),
     "rules": Setting(
         "ALSRIAZ_RULES_URI",
-        parse_location,
-        EXPECTED,
+        Kind(EXPECTED, parse_location),
         None,
         "Where live rules are: a JSON object like rules.json. They are looked for again and again, and hold for every "
         "request, above the model's standing rules and beneath the request's own.",
     ),
-    "rules_poll_seconds": _whole(
+    "rules_poll_seconds": Setting(
         "ALSRIAZ_RULES_POLL_SECONDS",
-        1,
-        3600,
+        spelled(whole(1, 3600)),
         15,
         "How often live rules are looked for, give or take a tenth. Workers follow within a second.",
     ),
-    "rules_max_mb": _whole(
+    "rules_max_mb": Setting(
         "ALSRIAZ_RULES_MAX_MB",
-        1,
-        100,
+        spelled(whole(1, 100)),
         10,
         "The largest live rules in megabytes of 2^20 bytes; larger ones are not read.",
     ),
@@ -264,18 +261,11 @@ def _filled_in(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, **filled_in}
 
 
-def settings_table() -> str:
-    """Return the rows as a Markdown table for docs/settings.md."""
-    return markdown_table(ROWS.values())
-
-
 def _value(row: Setting, environ: Mapping[str, str]) -> Any:
     text = environ.get(row.name, "")
     if not text.strip():
         return row.default
     try:
-        return row.parse(text)
-    except (ValueError, OverflowError):
-        raise SpecError(
-            f"The environment variable {row.name} is {shown(text)}, expected {row.expected}. Correct or unset it."
-        ) from None
+        return row.kind.read(text, f"The environment variable {row.name}")
+    except BadValue as error:
+        raise SpecError(f"{error} Correct or unset it.") from None

@@ -6,6 +6,7 @@ what is wrong; that of a child that ended unasked, 1 where that was 0, 128 + n f
 """
 
 import asyncio
+import importlib.util
 import logging
 import os
 import signal
@@ -16,42 +17,45 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from alsriaz.errors import CallerError, Stopped
+from alsriaz.errors import CallerError, SpecError, Stopped
 from alsriaz.platform.layout import Layout
 from alsriaz.serving.child import Child
-from alsriaz.serving.live_rules.folder import FOLDER as RULES_FOLDER
-from alsriaz.serving.live_rules.keeper import check_location, first_check, keep_polling
+from alsriaz.serving.live_rules.sources import Location, S3Location
 from alsriaz.serving.log import configure_log
-from alsriaz.serving.multi_model.peers import FOLDER as MODELS_FOLDER
 from alsriaz.serving.nginx import check_port, nginx_configuration, nginx_program, private_folder, socket_path
-from alsriaz.serving.settings import Settings, read_settings
+from alsriaz.serving.settings import MODELS_FOLDER, RULES_FOLDER, Settings, read_settings
 
 APP = "alsriaz.wsgi:app"
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _LOG = logging.getLogger("alsriaz.serve")
+_RULES_LOG = logging.getLogger("alsriaz.live_rules")
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - no file of ours has a name there
 _PING_SECONDS = 2.0  # the platform's own limit
 _UNASKED_END_SECONDS = 5.0
 _LAST_ANSWERS_SECONDS = 1.0
+_S3_CLIENT = "boto3"
+_POLLER = (sys.executable, "-P", "-m", "alsriaz.serving.live_rules.poller")
+_PAUSES = (2.0, 60.0)  # seconds before another poller starts: the first time, and at most; each is twice the one before
+_FIRST_LOOK_SECONDS = 30.0
 
 Connect = Callable[[], Coroutine[Any, Any, tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
-def verify_model(settings: Settings) -> None:
+def check_model(settings: Settings) -> None:
     """Check the model folder, each file by its hash; ModelError where it can't be used under these settings."""
-    from alsriaz.model import (
-        folder as artifact,  # not at the top: NumPy takes a while, in which a signal would find no handler
-    )
-    from alsriaz.questions.served_model import check_room
+    # Not at the top: NumPy takes a while, in which a signal would find no handler.
+    from alsriaz.model.folder import verify_model
+    from alsriaz.questions.question import Limits
+    from alsriaz.questions.shop import open_shop
 
     folder = Layout.from_environment().model
-    artifact.verify_model(folder)
-    check_room(artifact.open_model(folder), settings.max_k)
+    verify_model(folder)
+    open_shop(folder, Limits(settings.max_k))
 
 
-def main(app: str = APP, verify: Callable[[Settings], None] = verify_model) -> int:
+def main(app: str = APP, verify: Callable[[Settings], None] = check_model) -> int:
     """Serve until told to stop; return the exit status.
 
     Args:
@@ -148,7 +152,7 @@ class _Supervisor:
         await self._launch("gunicorn", *self._gunicorn_command(path), environ=environ)
         await self._unless_ended(_answered(lambda: asyncio.open_unix_connection(path), "gunicorn"))
         if self._settings.rules:
-            await self._unless_ended(first_check(Path(environ[RULES_FOLDER])))
+            await self._unless_ended(first_look(Path(environ[RULES_FOLDER])))
 
         configuration = Path(self._folder, "nginx.conf")
         configuration.write_text(nginx_configuration(self._settings, self._folder), encoding="utf-8")
@@ -208,6 +212,63 @@ class _Supervisor:
                 return
 
 
+def check_location(location: Location | None) -> None:
+    """Raise SpecError where live rules at this location could never be read here."""
+    if isinstance(location, S3Location) and importlib.util.find_spec(_S3_CLIENT) is None:
+        message = "but boto3 is not installed: pip install boto3, or name a file."
+        raise SpecError(f"ALSRIAZ_RULES_URI is {location.uri}, {message}")
+
+
+async def keep_polling(
+    environ: Mapping[str, str],
+    folder: str,
+    command: tuple[str, ...] = _POLLER,
+    pauses: tuple[float, float] = _PAUSES,
+) -> None:
+    """Run a poller of live rules, and another one whenever it ends, until this task is cancelled: none is left then.
+
+    Args:
+        environ: of the poller.
+        folder: its working directory.
+        command: what to run.
+        pauses: seconds before it is started again: at first, and at most where it ends soon each time.
+    """
+    pause, longest = pauses
+    while True:
+        began = time.monotonic()
+        try:
+            child = await Child.start("live rules", *command, environ=environ, folder=folder)
+        except OSError as error:
+            how = f"can't be started ({error.strerror})"
+        else:
+            try:
+                how = f"ended with status {await child.ended()}, unasked"
+            finally:
+                await child.kill_group()
+        if time.monotonic() - began > longest:
+            pause = pauses[0]
+        told = "the poller of live rules %s: another one starts in %.0f s; the last good rules stay"
+        _RULES_LOG.error(told, how, pause)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, longest)
+
+
+async def first_look(folder: Path, seconds: float = _FIRST_LOOK_SECONDS) -> None:
+    """Return once live rules have been looked for; after `seconds` in any case, for serving must not hang on them."""
+    from alsriaz.serving.live_rules.following import RulesFolder  # not at the top: it takes NumPy along
+
+    deadline = time.monotonic() + seconds
+    while RulesFolder(folder).status().checked is None:
+        if time.monotonic() > deadline:
+            _RULES_LOG.error(
+                "live rules have not been looked for within %.0f s: serving starts without, the model's standing rules "
+                "hold alone until then",
+                seconds,
+            )
+            return
+        await asyncio.sleep(0.05)
+
+
 def heartbeat_folder(private: str, shared_memory: str = _SHARED_MEMORY) -> str:
     """Return where workers say that they are alive: shared memory, or `private` on a machine that gives none.
 
@@ -222,7 +283,7 @@ def _children_environment(folder: str, settings: Settings) -> dict[str, str]:
     The workers' counts are kept in a folder below `folder`, in another one they share which models are loaded, and in a
     third one they find the live rules.
     """
-    metrics, models = Path(folder, "metrics"), Path(folder, "m")  # short: sockets lie in it
+    metrics, models = Path(folder, "metrics"), Path(folder, "models")
     metrics.mkdir()
     models.mkdir()
     rules = {}

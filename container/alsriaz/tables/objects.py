@@ -3,18 +3,25 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
-from typing import BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final
 
 from alsriaz.errors import DataError
-from alsriaz.platform.setting import shown
-from alsriaz.tables.columns import find_columns
-from alsriaz.tables.lines import BOM, LONGEST_LINE, LineGuard, NotUtf8, last_line_end
-from alsriaz.tables.sales_spec import SalesSpec
-from alsriaz.tables.sniff import PEEKED, Layout, find_layout, refuse_binary
+from alsriaz.platform.values import shown
+from alsriaz.tables.csv_files import (
+    BOM,
+    LONGEST_LINE,
+    PEEKED,
+    CsvLayout,
+    LineGuard,
+    NotUtf8,
+    last_line_end,
+    refuse_binary,
+)
+from alsriaz.tables.reading import TableKind
 
-_PIECE: Final = 1 << 20
+_PIECE: Final = LONGEST_LINE  # as the guard's own: a first line that can be read ends within it, or just after
 _NEITHER_DIGIT_NOR_LINE_END: Final = bytes(set(range(256)) - set(b"0123456789\r\n"))
 _LINE_WITHOUT_DIGIT = re.compile(rb"(?<![^\r\n])[^0-9\r\n]+(?![^\r\n])")
 _BOM_AT_LINE_START = re.compile(rb"(?<![^\r\n])" + BOM)
@@ -22,36 +29,7 @@ _DIGIT = re.compile(rb"[0-9]")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
-class TableKind(NamedTuple):
-    """What a table is about: what its columns and its rows are told by.
-
-    Attributes:
-        find_layout: how to read a table that begins so.
-        is_header: whether the cells of a later line make another header than the names of the first.
-        digits: True where each row has a digit, so that a line without one is none.
-    """
-
-    find_layout: Callable[[str], Layout]
-    is_header: Callable[[Sequence[str], Sequence[str]], bool]
-    digits: bool
-
-
-def sales_kind(spec: SalesSpec, name: str) -> TableKind:
-    """Return the kind of sales; `spec` says what isn't to be detected, `name` what errors call the table."""
-
-    def is_header(names: Sequence[str], _first: Sequence[str]) -> bool:
-        if any(isinstance(column, int) for column in spec.columns.values()):
-            return False  # columns are known by number: any line has them
-        try:
-            find_columns(names, spec.columns, name)
-        except DataError:
-            return False
-        return True
-
-    return TableKind(lambda beginning: find_layout(beginning, spec, name), is_header, digits=True)
-
-
-def one_table(source: BinaryIO, kind: TableKind, name: str) -> Iterator[bytes]:
+def one_table(source: BinaryIO, kind: TableKind[Any]) -> Iterator[bytes]:
     """Yield, in whole lines, the CSV table that objects which were joined end to end make up.
 
     The first object's header stays. Each later line of the same bytes is a later object's header, and goes. Where one
@@ -61,36 +39,33 @@ def one_table(source: BinaryIO, kind: TableKind, name: str) -> Iterator[bytes]:
     Args:
         source: all objects; a read is short at the end only.
         kind: what the table is about.
-        name: what errors call the table.
 
     Raises:
-        DataError: it is no CSV; or a later object has another header, which would give its columns other meanings.
+        DataError: it isn't CSV; or a later object has another header, which would give its columns other meanings.
     """
     beginning = source.read(_PIECE)
-    refuse_binary(beginning[:PEEKED], name)
+    refuse_binary(beginning[:PEEKED], kind.name)
     beginning = beginning.removeprefix(BOM)
     whole = beginning[: last_line_end(beginning) or len(beginning)]
     layout = _layout(whole, kind)
     top = whole.splitlines(keepends=True)[: layout.skip]
     header = top[-1].rstrip(b"\r\n") if top else b""
     if header.count(b'"') % 2:
-        raise DataError(f"{name}: its header goes beyond one line, which Pipe mode can't tell from data: use File mode")
+        raise DataError(
+            f"{kind.name}: its header goes beyond one line, which Pipe mode can't tell from data: use File mode"
+        )
     yield b"".join(top)
-    cleaner = _Cleaner(header, layout, kind, name)
+    cleaner = _Cleaner(header, layout, kind)
     for lines in _whole_lines(beginning[sum(map(len, top)) :], source):
         yield cleaner.clean(lines)
 
 
-def _layout(lines: bytes, kind: TableKind) -> Layout:
+def _layout(lines: bytes, kind: TableKind[Any], *, latin1: bool = False) -> CsvLayout:
     try:
-        return _layout_of_text(lines, kind, latin1=False)
+        with closing(LineGuard(io.BytesIO(lines), latin1=latin1)) as guard:
+            return kind.find_layout(guard.read().decode())
     except NotUtf8:
-        return _layout_of_text(lines, kind, latin1=True)
-
-
-def _layout_of_text(lines: bytes, kind: TableKind, *, latin1: bool) -> Layout:
-    with closing(LineGuard(io.BytesIO(lines), latin1=latin1)) as guard:
-        return kind.find_layout(guard.read().decode())
+        return _layout(lines, kind, latin1=True)
 
 
 def _whole_lines(rest: bytes, source: BinaryIO) -> Iterator[bytes]:
@@ -109,11 +84,10 @@ def _whole_lines(rest: bytes, source: BinaryIO) -> Iterator[bytes]:
 class _Cleaner:
     """Takes out of lines what only the beginnings of objects have."""
 
-    def __init__(self, header: bytes, layout: Layout, kind: TableKind, name: str) -> None:
+    def __init__(self, header: bytes, layout: CsvLayout, kind: TableKind[Any]) -> None:
         self._header = header
         self._layout = layout
         self._kind = kind
-        self._name = name
 
     def clean(self, lines: bytes) -> bytes:
         """Return whole lines without repeated headers and byte order marks."""
@@ -146,7 +120,7 @@ class _Cleaner:
         """
         if _DIGIT.search(before):
             return True
-        if self._kind.digits or before.count(b'"') % 2:
+        if self._kind.has_digits or before.count(b'"') % 2:
             return False
         cells = self._cells(before.decode("utf-8", "replace"))
         return len(cells) == len(self._layout.names) and bool(cells[-1].strip())
@@ -155,16 +129,17 @@ class _Cleaner:
         """Raise a DataError where a line is a header."""
         for line in self._may_be_headers(lines):
             text = line.decode("utf-8", "replace")
-            if self._kind.is_header(self._cells(text), self._layout.names):
+            if self._kind.is_later_header(self._cells(text), self._layout.names):
+                header = shown(self._header.decode("utf-8", "replace"), 160) if self._header else "which has none"
                 raise DataError(
-                    f"{self._name}: a later object begins with another header, {shown(text, 160)}, than the first, "
-                    f"{shown(self._header.decode('utf-8', 'replace'), 160) if self._header else 'which has none'}. "
+                    f"{self._kind.name}: a later object begins with another header, {shown(text, 160)}, than the "
+                    f"first, {header}. "
                     "Pipe mode joins the objects of a channel: give all the same header, or use File mode"
                 )
 
     def _may_be_headers(self, lines: bytes) -> list[bytes]:
         """Return the lines to look at: of sales those without a digit, as each row has some in quantity and date."""
-        if not self._kind.digits:
+        if not self._kind.has_digits:
             return lines.splitlines()
         digits = lines.translate(None, _NEITHER_DIGIT_NOR_LINE_END).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if not digits.startswith(b"\n") and b"\n\n" not in digits:

@@ -18,7 +18,8 @@ REASONS: Final = (
     "min_item_customers",
 )
 SAMPLES: Final = 100
-_SHOWN: Final = 200
+"""Rows of each reason in rejected.csv: what is wrong shows in the first few."""
+SHOWN_CHARACTERS: Final = 200
 
 
 class RejectedRow(NamedTuple):
@@ -91,7 +92,7 @@ class Refusals:
         if not self.wanted(row.reason):
             return
         self._sampled[row.reason] += 1
-        self.samples.append(RejectedRow(row.file, row.row, row.reason, *(text[:_SHOWN] for text in row[3:])))
+        self.samples.append(RejectedRow(row.file, row.row, row.reason, *(text[:SHOWN_CHARACTERS] for text in row[3:])))
 
     def add(self, other: "Refusals") -> None:
         """Add the counts of another file, and its samples where there is room."""

@@ -1,42 +1,16 @@
-"""The shop's own table of its items, read, and joined to the items that were sold."""
+"""The shop's own table of its items joined to the items that were sold."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from alsriaz.model.attribute_columns import MISSING, Column, text_column
-from alsriaz.model.attributes import Attributes, ItemTable
+from alsriaz.model.attributes import MISSING, Attributes, Column, ItemTable, number_column, text_column
 from alsriaz.model.ids import IdTable, pack_ids
 from alsriaz.platform.plain_number import shortest_text
-from alsriaz.tables.item_columns import DESCRIPTION
-from alsriaz.tables.item_merge import GivenItems, MergedItems
-from alsriaz.tables.item_rows import ItemReader
-from alsriaz.tables.purchases import Purchases
-from alsriaz.tables.reading import Progress, names_of, reading
-from alsriaz.tables.sales_spec import SalesSpec
+from alsriaz.tables.given_items import DESCRIPTION, GivenColumn, GivenItems
+from alsriaz.tables.sales import Purchases
 from alsriaz.training.pairs import Pairs
-
-
-def read_items(files: Sequence[Path], spec: SalesSpec, progress: Progress) -> GivenItems:
-    """Read and clean the table of items.
-
-    Args:
-        files: .csv, .csv.gz and .parquet files; they may have different columns.
-        spec: ``columns.item`` names the id's column too, where the table has a column of that name; `max_bad_rows`
-            holds for these files as for sales.
-        progress: called with a line for a person, for each file and each million rows.
-
-    Raises:
-        DataError: a file can't be read, has no header, no id or no rows; a value is too long; an item has two values
-            for one attribute; too many rows are bad.
-    """
-    merged = MergedItems()
-    names = [f"items/{name}" for name in names_of(files)]  # a sales file may have the same name
-    for path, name in zip(files, names, strict=True):
-        with reading(name):
-            merged.add(ItemReader(path, name, spec, progress).read(), name)
-    return merged.finish(names, spec.max_bad_rows)
 
 
 def item_table(
@@ -74,7 +48,7 @@ def _columns(ids: list[str], given: GivenItems | None, descriptions: list[str]) 
     if given:
         row_of = {item: row for row, item in enumerate(given.ids)}
         rows = np.array([row_of.get(item, MISSING) for item in ids], dtype=np.int64)
-        columns = [column.of_rows(rows) for column in given.columns]
+        columns = [_of_rows(column, rows) for column in given.columns]
     if not any(descriptions):
         return columns
     for number, column in enumerate(columns):
@@ -82,6 +56,14 @@ def _columns(ids: list[str], given: GivenItems | None, descriptions: list[str]) 
             columns[number] = _filled(column, descriptions)
             return columns
     return [*columns, _filled(text_column(DESCRIPTION, [], np.full(len(ids), MISSING, np.int32)), descriptions)]
+
+
+def _of_rows(given: GivenColumn, rows: npt.NDArray[np.int64]) -> Column:
+    """Return the attribute of the items at `rows` of the given ones, without a value where a row is MISSING."""
+    codes = np.append(given.codes, np.int32(MISSING))[rows]
+    if isinstance(given.values, list):
+        return text_column(given.name, given.values, codes)
+    return number_column(given.name, np.append(given.values, np.nan)[codes])
 
 
 def _filled(column: Column, descriptions: list[str]) -> Column:

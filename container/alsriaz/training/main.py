@@ -11,8 +11,8 @@ from types import FrameType
 
 from alsriaz.errors import CallerError, Stopped
 from alsriaz.platform.layout import Layout
-from alsriaz.platform.setting import shown
-from alsriaz.training.log import Log
+from alsriaz.platform.values import shown
+from alsriaz.training.run_log import Log
 
 DONE, CALLER, DEFECT = 0, 1, 2
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
@@ -61,7 +61,8 @@ def main() -> int:
 
 
 def _train(layout: Layout) -> None:
-    # Takes a second: as late as this, so that a signal is heeded from the start. Process 1 would never see it else.
+    # Imported as late as this because it takes a second, and signals must be heeded from the start: process 1 would
+    # otherwise never see them.
     from alsriaz.training.job import run
 
     log = Log()

@@ -12,9 +12,9 @@ from typing import IO, Any
 from alsriaz.errors import CallerError
 from alsriaz.model.folder import Model
 from alsriaz.platform.layout import Layout
+from alsriaz.platform.progress import Progress
 from alsriaz.tables.refusals import Refusals, RejectedRow
 from alsriaz.training.customer_lists import customer_lists
-from alsriaz.training.engines import Progress
 
 OUTPUT_COLUMNS = ("customer", "place", "item", "score", "reason")
 
@@ -70,10 +70,10 @@ def write_recommendations(path: Path, copy: Path, model: Model, progress: Progre
     with whole_file(path) as stream:
         writer = csv.writer(stream)
         writer.writerow(OUTPUT_COLUMNS)
-        for customer, picks in customer_lists(model, progress):
-            rows = ((p.item, "" if p.score is None else p.score, p.reason) for p in picks)
+        for customer, page in customer_lists(model, progress):
+            rows = zip(page.ids, ("" if score is None else score for score in page.scores), page.reasons, strict=True)
             writer.writerows((customer, place, *row) for place, row in enumerate(rows, 1))
-            customers, written = customers + 1, written + len(picks)
+            customers, written = customers + 1, written + len(page.ids)
     with whole_file(copy) as stream, path.open(encoding="utf-8", newline="") as source:
         shutil.copyfileobj(source, stream, 1 << 20)
     return customers, written

@@ -1,39 +1,80 @@
-"""Purchases summed up by (customer, item) pair, and the positions of customers and items."""
+"""The days that a run learns from, and their purchases summed up by (customer, item) pair."""
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from alsriaz.errors import DataError
+from alsriaz.model.arrays import Codes
+from alsriaz.platform.days import Day, day_text, today
+from alsriaz.platform.spec import Spec
 from alsriaz.scoring.ratings import PairPurchases, decay
-from alsriaz.tables.purchases import Purchases
-from alsriaz.training.window import Window
-
-Codes = npt.NDArray[np.int32]
+from alsriaz.tables.sales import Purchases
 
 ROUNDING = 1e-12
 """0.1 + 0.2 - 0.3 is not quite 0: what is returned whole leaves at most this share of what was moved."""
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """The pairs of one window, by ascending customer position, then ascending item position.
+class Window:
+    """The days `first` to `last`, both included."""
 
-    Attributes:
-        customer_codes: shape (n_customers,), ascending; where each customer position stands in the purchases' ids.
-        item_codes: shape (n_items,), likewise.
-        customers: shape (n_pairs,), the pairs' customer positions.
-        items: shape (n_pairs,), the pairs' item positions.
-        purchases: what was bought, by pair.
+    first: Day
+    last: Day
+
+    def until(self, last: int) -> "Window":
+        """Return this window cut to end at `last`."""
+        return Window(self.first, Day(last))
+
+    def after(self, day: int) -> "Window":
+        """Return the part of this window that follows `day`."""
+        return Window(Day(day + 1), self.last)
+
+    def __str__(self) -> str:
+        return f"{day_text(self.first)} to {day_text(self.last)}"
+
+
+def find_window(spec: Spec, purchases: Purchases) -> tuple[Window, list[str]]:
+    """Return the window that the spec asks for in these purchases, and what the caller should be warned of.
+
+    Raises:
+        DataError: no purchase lies in the window.
     """
+    data = Window(Day(int(purchases.days.min())), Day(int(purchases.days.max())))
+    last, warnings = data.last, []
+    if spec.retention_date is not None:
+        last = min(spec.retention_date, data.last)
+        if spec.retention_date > data.last:
+            warnings.append(
+                f"retention_date {day_text(spec.retention_date)} is after the data's last day: "
+                f"the window was moved to end on {day_text(data.last)}."
+            )
+    first = data.first if spec.retention_days is None else Day(max(last - spec.retention_days + 1, data.first))
+    window = Window(first, last)
+    if not np.any((purchases.days >= window.first) & (purchases.days <= window.last)):
+        raise DataError(
+            f"No purchase lies in the retention window, which ends on {day_text(last)}: the data runs from {data}. "
+            "Choose a later retention_date or more retention_days."
+        )
+    if last > today():
+        warnings.append(
+            f"The window's last day, {day_text(last)}, is in the future: are the dates read as they are meant?"
+        )
+    return window, warnings
 
-    customer_codes: Codes
-    item_codes: Codes
-    customers: Codes
-    items: Codes
-    purchases: PairPurchases
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs of one window, by ascending customer position, then ascending item position."""
+
+    customer_codes: Codes  # shape (n_customers,), ascending: where each position stands in the purchases' ids
+    item_codes: Codes  # shape (n_items,), likewise
+    customers: Codes  # shape (n_pairs,): the pairs' customer positions
+    items: Codes  # shape (n_pairs,): the pairs' item positions
+    purchases: PairPurchases  # what was bought, by pair
 
     def __len__(self) -> int:
         return len(self.customers)
@@ -47,6 +88,11 @@ class Pairs:
     def n_items(self) -> int:
         """How many items have a pair."""
         return len(self.item_codes)
+
+    @property
+    def enough(self) -> bool:
+        """True where at least 2 customers and 2 items are left, without which there is nothing to learn."""
+        return self.n_customers >= 2 and self.n_items >= 2
 
     @cached_property
     def item_customers(self) -> npt.NDArray[np.int32]:
@@ -83,10 +129,8 @@ def pair_up(purchases: Purchases, window: Window, half_life_days: float) -> Pair
     quantities = purchases.quantities[rows]
     bought = quantities > 0
     decayed = np.where(bought, decay(window.last - purchases.days[rows], half_life_days), 0.0)
-    counts = np.add.reduceat(bought.astype(np.int32), starts) if len(rows) else np.empty(0, np.int32)
-    totals = np.add.reduceat(quantities, starts) if len(rows) else np.empty(0)
-    sums = np.add.reduceat(decayed, starts) if len(rows) else np.empty(0)
-    gross = np.add.reduceat(np.abs(quantities), starts) if len(rows) else np.empty(0)
+    counts, totals = _sums(bought.astype(np.int32), starts), _sums(quantities, starts)
+    sums, gross = _sums(decayed, starts), _sums(np.abs(quantities), starts)
     kept = np.flatnonzero((counts > 0) & (totals > ROUNDING * gross))
     codes = np.divmod(key[starts[kept]], len(purchases.item_ids))
     customer_codes, customers = np.unique(codes[0], return_inverse=True)
@@ -100,18 +144,15 @@ def pair_up(purchases: Purchases, window: Window, half_life_days: float) -> Pair
     )
 
 
+def _sums(values: npt.NDArray[Any], starts: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """Return the sum from each start to the next; none of nothing, which NumPy itself refuses."""
+    return np.add.reduceat(values, starts) if len(starts) else values
+
+
 def check_enough(pairs: Pairs, window: Window) -> None:
-    """Raise DataError where fewer than 2 customers or 2 items are left to learn from."""
-    if pairs.n_customers < 2 or pairs.n_items < 2:
+    """Raise DataError where there is too little to learn from."""
+    if not pairs.enough:
         raise DataError(
             f"The purchases of {window} leave {pairs.n_customers} customer(s) and {pairs.n_items} item(s), "
             "expected at least 2 of each: give more data, a longer window, or fewer filters."
         )
-
-
-def first_sale_days(purchases: Purchases) -> npt.NDArray[np.int32]:
-    """Return the day of each item's first sale over all accepted rows, by item code."""
-    sold = purchases.quantities > 0
-    first = np.full(len(purchases.item_ids), np.iinfo(np.int32).max, dtype=np.int32)
-    np.minimum.at(first, purchases.items[sold], purchases.days[sold])
-    return first

@@ -10,17 +10,12 @@ from typing import Any
 import pytest
 
 from alsriaz.platform.layout import Layout
-from alsriaz.rules.binding import make_layer
-from alsriaz.rules.notices import Notice
-from alsriaz.rules.rules import Rules
-from alsriaz.serving.live_rules.__main__ import check_for
-from alsriaz.serving.live_rules.binding import bind_whole
-from alsriaz.serving.live_rules.file_source import FileSource
-from alsriaz.serving.live_rules.folder import RulesFolder, version_of
-from alsriaz.serving.live_rules.follower import Follower, Live
-from alsriaz.serving.live_rules.poller import Check, Poller
-from alsriaz.serving.live_rules.source import Fetched, Unusable
-from alsriaz.serving.live_rules.status import Status
+from alsriaz.questions.shop import Shop
+from alsriaz.rules.binding import Notice
+from alsriaz.rules.rows import Rules
+from alsriaz.serving.live_rules.following import Live, LiveRules, RulesFolder, Status, version_of
+from alsriaz.serving.live_rules.poller import Check, Poller, check_for
+from alsriaz.serving.live_rules.sources import Fetched, FileSource, Unusable
 from alsriaz.serving.settings import read_settings
 from tests.small_models import shop
 
@@ -75,7 +70,7 @@ def test_good_rules_are_in_force_after_the_first_look(tmp_path: Path) -> None:
     (status,) = polls(tmp_path, FIRST)
     assert status == Status(version_of(FIRST), 1000.0, 1000.0, 1000.0, None, {})
     assert in_force(tmp_path) == FIRST
-    assert RulesFolder(tmp_path).read_status() == status
+    assert RulesFolder(tmp_path).status() == status
 
 
 def test_what_is_unchanged_is_a_success_and_in_force_since_before(tmp_path: Path, clock: list[float]) -> None:
@@ -205,8 +200,8 @@ def test_a_history_that_rules_json_may_have_is_good(tmp_path: Path) -> None:
     assert [status.error for status in polls(tmp_path, *given)] == [None] * 3
 
 
-def deeper(frames: int, follower: Follower) -> Live | None:
-    return deeper(frames - 1, follower) if frames else follower.live()
+def deeper(frames: int, live: LiveRules) -> Live | None:
+    return deeper(frames - 1, live) if frames else live.current()
 
 
 def test_what_is_in_force_can_be_read_however_deep_the_stack_of_a_worker(tmp_path: Path) -> None:
@@ -216,9 +211,9 @@ def test_what_is_in_force_can_be_read_however_deep_the_stack_of_a_worker(tmp_pat
     )
     for _ in (FIRST, *depths):
         status = poller.poll()
-        live = deeper(200, Follower(tmp_path))
+        live = deeper(200, LiveRules(RulesFolder(tmp_path)))
         assert live is not None
-        assert live.version == status.version
+        assert live[0] == status.version
 
 
 def test_the_first_rules_may_be_bad_and_then_none_are_in_force(tmp_path: Path) -> None:
@@ -259,13 +254,12 @@ def test_what_the_model_can_not_keep_is_not_put_in_force(
 ) -> None:
     standing = {"include": {"items": ["dates"]}}
     department = {"department": ["GROCERY", None, "PASTRY", None, None, None]}
-    model = shop(attributes=department, standing=standing).in_memory()
-    layer = make_layer(model.standing_rules, model.catalogue)
+    model = Shop(shop(attributes=department, standing=standing).in_memory())
     status, after = polls(
         tmp_path,
         json.dumps(rules).encode(),
         b'{"exclude": {"where": {"department": "GROCERY"}}}',
-        check=lambda given: bind_whole(layer, given, model.catalogue, 3).bound.notices,
+        check=model.check_live,
     )
     assert (status.version, status.error, status.failures) == (None, message, {"refused": 1})
     assert after.error is None

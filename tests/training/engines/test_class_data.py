@@ -9,7 +9,7 @@ import pytest
 
 from alsriaz.errors import CallerError
 from alsriaz.platform.spec import parse_spec
-from alsriaz.training.engines import Factors, RatingMatrix, blocks_for, class_data, spark
+from alsriaz.training.engines import FittedFactors, RatingMatrix, blocks_for, class_data, spark
 from alsriaz.training.engines.class_data import main
 from alsriaz.training.engines.jvm import class_data_file, spark_jars
 from alsriaz.training.engines.spark import SparkEngine
@@ -47,7 +47,7 @@ def is_accepted(archive: Path) -> bool:
     return True
 
 
-def fitted(scratch: Path) -> tuple[Factors, str, str]:
+def fitted(scratch: Path) -> tuple[FittedFactors, str, str]:
     """Return what the engine learns with the archive that it finds, java's memory map, and java's log."""
     scratch.mkdir()
     with SparkEngine(scratch, heap_mb=600) as engine:

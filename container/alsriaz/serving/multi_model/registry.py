@@ -1,151 +1,179 @@
-"""Which models are loaded: one file, shared by all workers, replaced as a whole under a lock.
+"""Which models there are: a folder each, whose name says how things stand. The kernel owns whatever can end.
 
-A worker that ends takes nothing of it along, and one that starts finds it. Workers look at its generation before each
-request and read the rest only where that has changed.
+    lock                held, for moments, by whoever looks through the models in order to change something
+    loading-<moment>/   a model on its way in: its entry, and its files where they came in an archive
+    loaded-<hash>/      the same folder once the model answers by the name with that hash
+    unloading-<until>/  and on its way out; after that moment (time.monotonic_ns) others may have its name
+
+Whoever works with a model holds a lock on its folder, which renaming doesn't touch: its loader an exclusive one, each
+worker that has it mapped a shared one. So a model counts while it is loaded or somebody holds it, and no longer: a
+process that dies lets go of all it held, and what nobody holds is removed by whoever looks next.
 """
 
-import bisect
 import contextlib
 import fcntl
+import hashlib
+import json
 import os
+import shutil
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from alsriaz.errors import RequestError
-from alsriaz.platform.setting import shown
-from alsriaz.serving.multi_model.entry import EMPTY, Entry, Snapshot, pack, unpack
+from alsriaz.platform.values import shown
+
+_ENTRY = "entry.json"
+_DOING = {
+    "loading": "is being loaded: ask for it once it is",
+    "loaded": "is already loaded: use it, or unload it first",
+    "unloading": "is being unloaded: try again once it is gone",
+}
 
 
-class NoRoom(Exception):
-    """The memory budget has no room for a model."""
+@dataclass(frozen=True)
+class Entry:
+    """What is known of one load of a model; `place` is its folder here, at the moment when one looked."""
+
+    place: Path
+    name: str = ""  # what the caller named it; none until that is reserved
+    url: str = ""  # where the caller said it is; answers repeat it
+    folder: str = ""  # the model folder, which workers map; "" for `model` in `place`
+    model: str = ""  # the manifest's short hash
+    size: int = 0  # bytes of memory that it is counted with
+    on_demand: bool = False  # loaded because a request named it, so that it may make room for others
+
+    @property
+    def state(self) -> str:
+        """A key of `_DOING`: only a loaded model answers, the others hold their memory and their name."""
+        return self.place.name.partition("-")[0]
+
+    @property
+    def keeps_name(self) -> bool:
+        """Whether nobody else may have its name."""
+        return self.state != "unloading" or time.monotonic_ns() < int(self.place.name.partition("-")[2])
+
+    @property
+    def used(self) -> int:
+        """When it was last used, by the clock of `touch`."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.place / _ENTRY).stat().st_mtime_ns
+        return 0
+
+    def touch(self) -> None:
+        """Note that it is used now."""
+        now = time.monotonic_ns()  # one clock for all processes, and nobody sets it
+        with contextlib.suppress(FileNotFoundError):  # it is being unloaded
+            os.utime(self.place / _ENTRY, ns=(now, now))
 
 
 class Registry:
-    """The models of all workers of one serve."""
+    """The models of all workers of one serve. Every method may be called from any thread of any of them."""
 
-    def __init__(self, folder: Path, budget: int, alive: Callable[[str], bool]) -> None:
-        """Take where the registry's files are to be.
-
-        Args:
-            folder: exists, and is closed to other users.
-            budget: bytes that all models together may take.
-            alive: tells whether a worker, by its name, still runs; what a dead one had begun is forgotten.
-        """
-        self.budget = budget
-        self._alive = alive
+    def __init__(self, folder: Path) -> None:
+        """Take a folder that is closed to other users."""
         self._folder = folder
-        self._file = folder / "models.json"
-        self._known = EMPTY
 
-    def snapshot(self) -> Snapshot:
-        """Return the registry as it is now."""
-        try:
-            with self._file.open("rb") as stream:
-                known = self._known
-                if int(stream.readline()) != known.generation:
-                    stream.seek(0)
-                    known = self._known = unpack(stream.read())
-                return known
-        except FileNotFoundError:
-            return EMPTY
+    def place(self, name: str) -> Path:
+        """Return where the model of that name lies while it is loaded."""
+        return self._folder / f"loaded-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()}"
 
-    def begin(self, entry: Entry) -> Entry:
-        """Hold the name and the memory for a model that `entry.owner` is about to load; return it with its serial.
+    def loaded(self, name: str) -> Entry:
+        """Return the model that answers by this name; RequestError `model_not_loaded` where none does."""
+        entry = read(self.place(name))
+        if not entry.name:
+            raise not_loaded(name)
+        return entry
 
-        Raises:
-            RequestError: `model_loaded`, where the name is taken.
-            NoRoom: the budget is spent.
-        """
-        with self._changing() as (models, serial):
-            taken = models.get(entry.name)
-            if taken is not None:
-                raise RequestError("model_loaded", _taken(taken), "model_name")
-            if sum(other.size for other in models.values()) + entry.size > self.budget:
-                raise NoRoom
-            models[entry.name] = replace(entry, state="loading", serial=serial)
-            return models[entry.name]
+    def all_loaded(self) -> list[Entry]:
+        """Return the models that answer, in the order of their names."""
+        entries = map(read, self._folder.glob("loaded-*"))
+        return sorted((entry for entry in entries if entry.name), key=lambda entry: entry.name)
 
-    def finish(self, entry: Entry) -> None:
-        """Let a model that was begun answer."""
-        self._used(entry.serial).touch()
-        self.touch(entry)
-        with self._changing() as (models, _):
-            if models.get(entry.name) == entry:
-                models[entry.name] = replace(entry, state="loaded")
+    def models(self) -> list[Entry]:
+        """Return all models that count, whatever their state; what dead processes had begun is removed."""
+        with self._changing() as places:
+            return list(map(read, places))
 
-    def leave(self, name: str, owner: str) -> Entry:
-        """Stop a loaded model from answering, while workers drop it; `remove` then gives its memory back.
-
-        Raises:
-            RequestError: `model_not_loaded`, where there is none of that name.
-        """
-        with self._changing() as (models, _):
-            entry = models.get(name)
-            if entry is None or entry.state != "loaded":
-                raise not_loaded(name)
-            models[name] = replace(entry, state="unloading", owner=owner)
-            return models[name]
-
-    def remove(self, entry: Entry) -> None:
-        """Forget a model, and free its name and memory."""
-        with self._changing() as (models, _):
-            if entry.name in models and models[entry.name].serial == entry.serial:
-                del models[entry.name]
-        self._used(entry.serial).unlink(missing_ok=True)
-
-    def touch(self, entry: Entry) -> None:
-        """Note that a model is used now."""
-        now = time.monotonic_ns()  # one clock for all processes, and nobody sets it
-        with contextlib.suppress(FileNotFoundError):  # it is being unloaded
-            os.utime(self._used(entry.serial), ns=(now, now))
-
-    def least_used(self) -> list[Entry]:
-        """Return the loaded models that may make room for others, the one used longest ago first."""
-        loaded = [entry for entry in self.snapshot().models.values() if entry.on_demand and entry.state == "loaded"]
-        return sorted(loaded, key=lambda entry: (self._last_used(entry), entry.serial))
-
-    def page(self, after: str | None, most: int) -> tuple[list[Entry], bool]:
-        """Return the loaded models in the order of their names, at most `most`, from the first name past `after` on.
-
-        A model that stays while the pages are read stands in exactly one of them, whatever comes and goes meanwhile.
-
-        Returns:
-            The models, and whether there are more.
-        """
-        loaded = {name: entry for name, entry in self.snapshot().models.items() if entry.state == "loaded"}
-        names = sorted(loaded)
-        start = 0 if after is None else bisect.bisect_right(names, after)
-        return [loaded[name] for name in names[start : start + most]], len(names) > start + most
+    def look_through(self) -> None:
+        """Remove what dead processes had begun."""
+        with self._changing():
+            pass
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[tuple[dict[str, Entry], int]]:
-        """Give the models, to be changed, and an unused serial; what is left at the end is what the registry holds."""
-        with (self._folder / "models.lock").open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            before = self.snapshot()
-            models = {name: entry for name, entry in before.models.items() if self._is_cared_for(entry)}
-            yield models, before.serials + 1
-            if models != before.models:
-                self._write(Snapshot(before.generation + 1, before.serials + 1, models))
-
-    def _write(self, snapshot: Snapshot) -> None:
-        staged = self._folder / "models.new"
-        staged.write_bytes(pack(snapshot))
-        staged.replace(self._file)
-
-    def _is_cared_for(self, entry: Entry) -> bool:
-        return entry.state == "loaded" or self._alive(entry.owner)
-
-    def _used(self, serial: int) -> Path:
-        return self._folder / f"used-{serial}"
-
-    def _last_used(self, entry: Entry) -> int:
+    def begun(self) -> Iterator[Path]:
+        """Give a new place, held for a load: what is not finished at the end, or when we die, is removed."""
+        with self._changing():
+            place = self._folder / f"loading-{time.monotonic_ns()}"
+            place.mkdir()
+            held = hold(place, fcntl.LOCK_EX)
         try:
-            return self._used(entry.serial).stat().st_mtime_ns
-        except FileNotFoundError:
-            return 0
+            yield place
+        finally:
+            os.close(held)
+            self.look_through()
+
+    def reserve(self, entry: Entry, budget: int) -> bool:
+        """Take the name and the memory for a load that was begun; False where all models would take more than `budget`.
+
+        RequestError `model_loaded` where the name is taken.
+        """
+        with self._changing() as places:
+            models = list(map(read, places))
+            for other in models:
+                if other.name == entry.name and other.keeps_name:
+                    message = f"A model named {shown(other.name)} {_DOING[other.state]}."
+                    raise RequestError("model_loaded", message, "model_name")
+            fits = sum(other.size for other in models) + entry.size <= budget
+            if fits:
+                text = json.dumps({name: value for name, value in asdict(entry).items() if name != "place"})
+                (entry.place / _ENTRY).write_text(text, encoding="utf-8")  # whoever reads it holds the lock too
+            return fits
+
+    def finish(self, entry: Entry) -> None:
+        """Let a model that was reserved answer."""
+        entry.touch()
+        with self._changing():
+            entry.place.rename(self.place(entry.name))
+
+    def leave(self, name: str, seconds: float, *, evict: bool = False) -> tuple[Entry, bool]:
+        """Stop a model from answering; return it as it is then, and whether it answered: it may be leaving already.
+
+        Its name is taken until nobody holds the model any more, and for no longer than `seconds`. RequestError
+        `model_not_loaded` where there is none of that name, or, to `evict`, none that was loaded on demand.
+        """
+        with self._changing() as places:
+            entry = read(self.place(name))
+            if entry.name and evict and not entry.on_demand:
+                raise not_loaded(name)
+            if entry.name:
+                place = self._folder / f"unloading-{time.monotonic_ns() + int(seconds * 1e9)}"
+                return replace(entry, place=entry.place.rename(place)), True
+            leaving = map(read, (place for place in places if place.name.startswith("unloading-")))
+            entry = next((entry for entry in leaving if entry.name == name), entry)
+        if not entry.name:
+            raise not_loaded(name)
+        return entry, False
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[list[Path]]:
+        """Hold the lock, and give the places of all models that count."""
+        with (self._folder / "lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            places = self._folder.glob("*-*")
+            yield [place for place in places if place.name.startswith("loaded-") or not _removed(place)]
+
+
+def hold(place: Path, how: int) -> int:
+    """Return a descriptor that holds a model's place until it is closed."""
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, how)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def not_loaded(name: str) -> RequestError:
@@ -154,10 +182,19 @@ def not_loaded(name: str) -> RequestError:
     return RequestError("model_not_loaded", message)
 
 
-def _taken(entry: Entry) -> str:
-    doing = {
-        "loading": "is being loaded: ask for it once it is",
-        "loaded": "is already loaded: use it, or unload it first",
-        "unloading": "is being unloaded: try again once it is gone",
-    }
-    return f"A model named {shown(entry.name)} {doing[entry.state]}."
+def read(place: Path) -> Entry:
+    """Return what is known of the model at a place; where it is gone, or has reserved nothing yet, it has no name."""
+    with contextlib.suppress(FileNotFoundError):
+        return Entry(place, **json.loads((place / _ENTRY).read_bytes()))
+    return Entry(place)
+
+
+def _removed(place: Path) -> bool:
+    """Remove what nobody holds; return whether it is gone."""
+    try:
+        held = hold(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, FileNotFoundError) as error:
+        return isinstance(error, FileNotFoundError)
+    shutil.rmtree(place, ignore_errors=True)
+    os.close(held)
+    return True

@@ -1,11 +1,12 @@
-"""Engines: ratings in, factors out. An engine knows nothing of files, dates or rules.
+"""Engines: ratings in, factors out.
 
-`open_engine` is the table of engines; each lives in a module of its own, imported only where it is used.
+An engine is given ratings by position and the spec's settings of ALS; whose they are, and of which days, is behind it.
 """
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib import import_module
 from math import ceil
 from pathlib import Path
 from typing import Protocol
@@ -13,9 +14,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from alsriaz.platform.spec import Spec
+from alsriaz.platform.progress import Progress
+from alsriaz.platform.spec import ENGINES, Spec
 
-PAIRS_PER_BLOCK = 500_000
+PAIRS_PER_BLOCK = 500_000  # with another value here, or below, the same data would give other factors
 FEWEST_BLOCKS, MOST_BLOCKS = 2, 64
 
 
@@ -31,7 +33,7 @@ class RatingMatrix:
 
 
 @dataclass(frozen=True)
-class Factors:
+class FittedFactors:
     """What was learnt: float32 (n_customers, rank) and (n_items, rank), rows by position."""
 
     customers: npt.NDArray[np.float32]
@@ -52,13 +54,10 @@ def blocks_for(matrix: RatingMatrix) -> Blocks:
     return Blocks(min(wanted, matrix.n_customers), min(wanted, matrix.n_items))
 
 
-Progress = Callable[[str], None]
-
-
 class Engine(Protocol):
     """Fits factors. Opening it may start work in the background, such as a JVM; `fit` waits for that."""
 
-    def fit(self, matrix: RatingMatrix, blocks: Blocks, spec: Spec, progress: Progress) -> Factors:
+    def fit(self, matrix: RatingMatrix, blocks: Blocks, spec: Spec, progress: Progress) -> FittedFactors:
         """Return the factors that ALS with these settings learns."""
 
     @property
@@ -66,17 +65,19 @@ class Engine(Protocol):
         """The linear algebra library that fits: factors may differ in their last bits from one to the next."""
 
 
+OpenEngine = Callable[[Path], AbstractContextManager[Engine]]
+
+
 def open_engine(name: str, scratch: Path) -> AbstractContextManager[Engine]:
     """Return the engine of this name; entering it starts it, leaving it ends it.
 
+    Each is the module here that bears its name, imported only where it is used; its OPEN opens the engine.
+
     Args:
-        name: as in the spec; the spec has checked it.
+        name: as in the spec, which has checked it.
         scratch: an empty folder for the engine's own files, with room for several times the ratings.
     """
-    match name:
-        case "spark":
-            from alsriaz.training.engines.spark import SparkEngine
-
-            return SparkEngine(scratch)
-        case _:
-            raise ValueError(f"{name!r} is no engine")
+    if name not in ENGINES:
+        raise ValueError(f"{name!r} is no engine")
+    opened: OpenEngine = import_module(f"{__name__}.{name}").OPEN
+    return opened(scratch)

@@ -1,4 +1,4 @@
-"""Spark's side of the engine: the session in a JVM that runs already, and org.apache.spark.ml.recommendation.ALS.
+"""Spark's side of the engine: a session in a JVM that is already running, and org.apache.spark.ml.recommendation.ALS.
 
 The only module that loads pyspark. That takes as long as java takes to start: import it once java is on its way.
 """
@@ -7,7 +7,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from pyspark.java_gateway import launch_gateway
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame, SparkSession
 
+from alsriaz.platform.progress import Progress
 from alsriaz.platform.spec import Spec
-from alsriaz.training.engines import Blocks, Factors, Progress
+from alsriaz.training.engines import Blocks, FittedFactors
 from alsriaz.training.engines.jvm import Gateway
 
 SPARK_ERRORS = (PySparkException, Py4JError, ConnectionError)
@@ -38,7 +40,7 @@ def open_session(gateway: Gateway, settings: Mapping[str, str]) -> SparkSession:
     # py4j logs each call that a JVM's end cuts off, with a traceback; whoever made the call tells what went wrong.
     logging.getLogger().addHandler(logging.NullHandler())
     bridge = _connected(gateway)
-    # A user id that /etc/passwd lacks has no name, and Hadoop's login would fail: it is told who it is, whoever it is.
+    # Hadoop's login fails for a user id that /etc/passwd lacks, so everybody trains under this one name.
     users: Any = bridge.jvm.org.apache.hadoop.security.UserGroupInformation
     users.setLoginUser(users.createRemoteUser(APPLICATION))
     conf = SparkConf().setAppName(APPLICATION).setAll(list(settings.items()))
@@ -80,7 +82,7 @@ def has_openblas(session: SparkSession) -> bool:
 
 def fit_als(
     session: SparkSession, ratings: Path, shape: tuple[int, int], blocks: Blocks, spec: Spec, progress: Progress
-) -> Factors:
+) -> FittedFactors:
     """Fit ALS on a Parquet file with columns customer, item, rating; `shape` counts customers and items.
 
     Raises:
@@ -89,11 +91,8 @@ def fit_als(
     frame = session.read.schema(SCHEMA).parquet(str(ratings))  # else Spark runs a job to find that out
     with _following(session.sparkContext, spec, progress):
         model = _als(spec, blocks).fit(frame)
-    customers, items = shape
-    return Factors(
-        _by_position(model.userFactors, customers, spec.als_rank),
-        _by_position(model.itemFactors, items, spec.als_rank),
-    )
+    customers = _by_position(model.userFactors, shape[0], spec.als_rank)
+    return FittedFactors(customers, _by_position(model.itemFactors, shape[1], spec.als_rank))
 
 
 def _als(spec: Spec, blocks: Blocks) -> ALS:
@@ -123,41 +122,33 @@ def _by_position(frame: DataFrame, n_rows: int, rank: int) -> npt.NDArray[np.flo
     return factors
 
 
-class _following:
-    """Tells, while Spark fits in the thread that entered, how far it has come."""
+@contextmanager
+def _following(context: SparkContext, spec: Spec, progress: Progress) -> Iterator[None]:
+    """Tell, while Spark fits in the thread that entered, how far it has come."""
+    tracker, done = context.statusTracker(), threading.Event()
+    jobs_before = len(tracker.getJobIdsForGroup(None))
 
-    def __init__(self, context: SparkContext, spec: Spec, progress: Progress) -> None:
-        self._context = context
-        self._spec = spec
-        self._progress = progress
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="spark-progress", daemon=True)
-        self._jobs_before = len(self._jobs())
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        began = time.monotonic()
-        while not self._done.wait(PROGRESS_SECONDS):
-            self._progress(f"fitting for {time.monotonic() - began:.0f} s, {self._state()}")
-
-    def _state(self) -> str:
-        """With implicit feedback each half of an iteration is a job of its own; else one job does ten iterations."""
-        if self._spec.implicit:
-            iteration = max(1, (len(self._jobs()) - self._jobs_before - 3) // 2)
-            return f"iteration {min(iteration, self._spec.max_itter)} of {self._spec.max_itter}"
-        tracker = self._context.statusTracker()
+    def state() -> str:
+        # With implicit feedback each half of an iteration is a job of its own; else one job does ten iterations.
+        if spec.implicit:
+            iteration = max(1, (len(tracker.getJobIdsForGroup(None)) - jobs_before - 3) // 2)  # 3 come before the first
+            return f"iteration {min(iteration, spec.max_itter)} of {spec.max_itter}"
         for job in tracker.getActiveJobsIds():
             info = tracker.getJobInfo(job)
             stages = [tracker.getStageInfo(stage) for stage in info.stageIds] if info else []
-            done = sum(stage is not None and stage.numCompletedTasks == stage.numTasks for stage in stages)
-            return f"stage {done + 1} of {len(stages)}"
+            ended = sum(stage is not None and stage.numCompletedTasks == stage.numTasks for stage in stages)
+            return f"stage {ended + 1} of {len(stages)}"
         return "between two stages"
 
-    def _jobs(self) -> list[Any]:
-        return list(self._context.statusTracker().getJobIdsForGroup(None))
+    def tell() -> None:
+        began = time.monotonic()
+        while not done.wait(PROGRESS_SECONDS):
+            progress(f"fitting for {time.monotonic() - began:.0f} s, {state()}")
+
+    thread = threading.Thread(target=tell, name="spark-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -59,7 +59,10 @@ def make_class_data(file: Path) -> None:
 
 
 def _record(made: Path) -> None:
-    matrix = _tiny_matrix()
+    rng = np.random.default_rng(1)
+    customers, items = (side.astype(np.int32) for side in np.nonzero(rng.random((N_CUSTOMERS, N_ITEMS)) < 0.3))
+    ratings = rng.integers(1, 5, len(customers)).astype(np.float32)
+    matrix = RatingMatrix(customers, items, ratings, N_CUSTOMERS, N_ITEMS)
     with (
         tempfile.TemporaryDirectory(prefix="alsriaz-") as scratch,
         SparkEngine(Path(scratch), HEAP_MB, [f"-XX:ArchiveClassesAtExit={made}"]) as engine,
@@ -67,7 +70,7 @@ def _record(made: Path) -> None:
         for feedback in ("implicit", "explicit"):
             for nonnegative in (False, True):
                 settings = {"als_rank": 4, "max_itter": 11, "feedback": feedback, "nonnegative": nonnegative}
-                engine.fit(matrix, blocks_for(matrix), parse_spec(settings), _unheard)
+                engine.fit(matrix, blocks_for(matrix), parse_spec(settings), lambda _: None)
         _ = engine.arithmetic
         engine.finish()
 
@@ -82,17 +85,6 @@ def _check(made: Path) -> None:
     if done.returncode != 0:
         told = (done.stdout + done.stderr).strip().splitlines() or ["it said nothing"]
         raise CallerError(f"Java refuses the archive that it has just made: {told[-1][:300]}")
-
-
-def _tiny_matrix() -> RatingMatrix:
-    rng = np.random.default_rng(1)
-    customers, items = np.nonzero(rng.random((N_CUSTOMERS, N_ITEMS)) < 0.3)
-    ratings = rng.integers(1, 5, len(customers)).astype(np.float32)
-    return RatingMatrix(customers.astype(np.int32), items.astype(np.int32), ratings, N_CUSTOMERS, N_ITEMS)
-
-
-def _unheard(_progress: str) -> None:
-    """Nobody waits for this."""
 
 
 if __name__ == "__main__":

@@ -13,34 +13,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from alsriaz.errors import CallerError
 
-OLDEST_JAVA = 17
+OLDEST_JAVA = 17  # as Spark 4 says
 GATEWAY = "org.apache.spark.api.python.PythonGatewayServer"
 _OPENED = (
-    "java.base/java.lang",
-    "java.base/java.lang.invoke",
-    "java.base/java.lang.reflect",
-    "java.base/java.io",
-    "java.base/java.net",
-    "java.base/java.nio",
-    "java.base/java.util",
-    "java.base/java.util.concurrent",
-    "java.base/java.util.concurrent.atomic",
-    "java.base/jdk.internal.ref",
-    "java.base/sun.nio.ch",
-    "java.base/sun.nio.cs",
-    "java.base/sun.security.action",
-    "java.base/sun.util.calendar",
-    "java.security.jgss/sun.security.krb5",
+    "java.base/java.lang java.base/java.lang.invoke java.base/java.lang.reflect java.base/java.io java.base/java.net "
+    "java.base/java.nio java.base/java.util java.base/java.util.concurrent java.base/java.util.concurrent.atomic "
+    "java.base/jdk.internal.ref java.base/sun.nio.ch java.base/sun.nio.cs java.base/sun.security.action "
+    "java.base/sun.util.calendar java.security.jgss/sun.security.krb5"
 )
 MODULE_OPTIONS = (
     "-XX:+IgnoreUnrecognizedVMOptions",  # the last two are newer than Java 17
     "--add-modules=jdk.incubator.vector",
-    *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED),
+    *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED.split()),
     "-Dio.netty.tryReflectionSetAccessible=true",
     "-Dio.netty.allocator.type=pooled",
     "-Dio.netty.handler.ssl.defaultEndpointVerificationAlgorithm=NONE",
@@ -54,9 +43,8 @@ LARGEST_ARCHIVED_HEAP_MB = 32_000  # a larger heap takes wider references, for w
 _POLL_SECONDS = 0.01
 
 
-@dataclass(frozen=True)
-class Gateway:
-    """Where the JVM listens, on this machine alone, and the word that it wants to hear first."""
+class Gateway(NamedTuple):
+    """Where the JVM listens, on this machine alone, and the secret that it expects first."""
 
     port: int
     secret: str
@@ -65,17 +53,12 @@ class Gateway:
 class Jvm:
     """A JVM that waits for Python's calls.
 
-    It ends when its standard input does. The kernel closes that pipe when this process ends in whatever way, so that
-    no JVM outlives it.
+    It ends when its standard input does. The kernel closes that pipe however this process ends, so that no JVM
+    outlives it.
     """
 
     def __init__(self, heap_mb: int, scratch: Path, options: Sequence[str] = ()) -> None:
-        """Start it; `gateway` waits until it answers.
-
-        Args:
-            heap_mb: how large its heap may be.
-            scratch: for its log, jvm.log.
-            options: further options of java.
+        """Start it, its log in `scratch`; `gateway` waits until it answers.
 
         Raises:
             CallerError: there is no Java, or an old one.
@@ -136,13 +119,10 @@ class Jvm:
     def kill(self) -> None:
         """End it at once, whatever it is at."""
         self.process.kill()
-        self._reap()
+        self.finish()
 
     def finish(self) -> None:
-        """Let it end in its own way."""
-        self._reap()
-
-    def _reap(self) -> None:
+        """Let it end in its own way, and wait for that."""
         if self.process.stdin is not None:
             self.process.stdin.close()
         self.process.wait()

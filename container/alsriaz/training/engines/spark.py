@@ -12,17 +12,18 @@ import pyarrow.parquet
 
 from alsriaz.errors import AlsriazError, CallerError
 from alsriaz.platform.machine import available_cores, memory_limit
+from alsriaz.platform.progress import Progress
 from alsriaz.platform.spec import Spec
-from alsriaz.training.engines import Blocks, Factors, Progress, RatingMatrix
+from alsriaz.training.engines import Blocks, FittedFactors, OpenEngine, RatingMatrix
 from alsriaz.training.engines.jvm import Jvm, class_data_file, class_data_options
 
 if TYPE_CHECKING:  # `als` loads pyspark: each function below imports it when java is on its way
     from pyspark.sql import SparkSession
 
 HEAP_SHARE = 0.55  # of the memory granted; the rest is for Python's arrays, and for the JVM beside its heap
-SMALLEST_HEAP_MB = 512
+SMALLEST_HEAP_MB = 512  # Spark refuses less than 450
 BESIDE_HEAP_MB = 384  # Python, and the JVM's own needs
-START_SECONDS = 60
+START_SECONDS = 60  # how long leaving waits for a start that is under way; one takes 5 to 10
 OPENBLAS = "libopenblas.so.0"
 _LOG4J = Path(__file__).with_name("log4j2.properties")
 
@@ -33,12 +34,10 @@ class SparkEngine:
     _jvm: Jvm  # from entering on
 
     def __init__(self, scratch: Path, heap_mb: int | None = None, java_options: Sequence[str] | None = None) -> None:
-        """Keep all of Spark's files in `scratch`.
+        """Keep all of Spark's files in `scratch`, an empty folder.
 
-        Args:
-            scratch: an empty folder.
-            heap_mb: how large the JVM's heap may be; None takes a share of what the machine grants.
-            java_options: None takes those with which java starts fastest; a class-data archive is made with others.
+        The heap is a share of what the machine grants unless `heap_mb` is given. `java_options` are those with which
+        java starts fastest unless given; a class-data archive is made with others.
         """
         self._scratch = scratch
         self._heap_mb = heap_mb
@@ -49,8 +48,7 @@ class SparkEngine:
 
     def __enter__(self) -> "SparkEngine":
         check_memory()
-        if self._heap_mb is None:
-            self._heap_mb = heap_mb()
+        self._heap_mb = self._heap_mb or heap_mb()
         options = self._java_options
         if options is None:
             options = class_data_options(class_data_file(), self._heap_mb)
@@ -85,7 +83,7 @@ class SparkEngine:
 
         return "OpenBLAS" if has_openblas(self._running()) else "Java"
 
-    def fit(self, matrix: RatingMatrix, blocks: Blocks, spec: Spec, progress: Progress) -> Factors:
+    def fit(self, matrix: RatingMatrix, blocks: Blocks, spec: Spec, progress: Progress) -> FittedFactors:
         """Fit ALS and return its factors by position.
 
         Raises:
@@ -96,18 +94,13 @@ class SparkEngine:
         session = self._running()
         from alsriaz.training.engines.als import SPARK_ERRORS, fit_als
 
-        ratings = self._written(matrix)
+        ratings = self._scratch / "ratings.parquet"  # it takes them to the JVM without passing row by row
+        columns = {"customer": matrix.customers, "item": matrix.items, "rating": matrix.ratings}
+        pyarrow.parquet.write_table(pa.table(columns), ratings, compression="lz4")
         try:
             return fit_als(session, ratings, (matrix.n_customers, matrix.n_items), blocks, spec, progress)
         except SPARK_ERRORS as error:
             raise self._explained(error, spec) from None  # the error itself would ask the JVM for its words
-
-    def _written(self, matrix: RatingMatrix) -> Path:
-        """Return a Parquet file of the ratings: it takes them to the JVM without passing row by row."""
-        path = self._scratch / "ratings.parquet"
-        columns = {"customer": matrix.customers, "item": matrix.items, "rating": matrix.ratings}
-        pyarrow.parquet.write_table(pa.table(columns), path, compression="lz4")
-        return path
 
     def _start(self) -> None:
         try:
@@ -193,8 +186,9 @@ def heap_mb() -> int:
 
 def check_memory() -> None:
     """Raise CallerError where there is too little for Spark: before anything is read, so that nobody waits for that."""
-    least = SMALLEST_HEAP_MB + BESIDE_HEAP_MB
-    if memory_limit() >> 20 < least:
-        raise CallerError(
-            f"There are {memory_limit() >> 20} MB of memory, expected at least {least} to train with Spark."
-        )
+    found, least = memory_limit() >> 20, SMALLEST_HEAP_MB + BESIDE_HEAP_MB
+    if found < least:
+        raise CallerError(f"There are {found} MB of memory, expected at least {least} to train with Spark.")
+
+
+OPEN: OpenEngine = SparkEngine
