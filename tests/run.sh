@@ -3,7 +3,7 @@
 #
 #   tests/run.sh                                                 everything but the tests on Online Retail
 #   ALSRIAZ_ONLINE_RETAIL=DIR tests/run.sh                       those too; DIR holds online_retail.csv.gz
-#   tests/run.sh tests/rules -k ties -x                          some of them
+#   tests/run.sh tests/scoring -k ties -x                        some of them
 #   tests/run.sh -n 0 --pdb                                      in one process, as debugging needs it
 set -euo pipefail
 
