@@ -16,7 +16,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from alsriaz.scoring.ranking import best
+
+from alsriaz.scoring.best import Wanted, best_of_each
+from alsriaz.scoring.factors import DotTerm, RankedFactors
+from alsriaz.scoring.scorer import Scorer
 
 K, RANK, BOUGHT, BLOCK = 10, 64, 60, 1024
 Array = npt.NDArray[Any]
@@ -107,7 +110,8 @@ def single() -> None:
     items = rng.standard_normal((1_000_000, RANK), dtype=np.float32)
     customer = rng.standard_normal((1, RANK), dtype=np.float32)
     factors = RankedFactors(items)
-    mine = timed(lambda: [best(factors.scorer(customer), K) for _ in range(10)]) / 10
+    scorer = Scorer([DotTerm(factors, customer)], 1, len(items))
+    mine = timed(lambda: [best_of_each(scorer, [Wanted(K)]) for _ in range(10)]) / 10
 
     def naive() -> None:
         scores = items @ customer[0]
