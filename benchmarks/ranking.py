@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from alsriaz.scoring.ranking import best
 
-from alsriaz.scoring.scorers import ItemFactors
+from alsriaz.scoring.best import Wanted, best_of_each
+from alsriaz.scoring.factors import DotTerm, RankedFactors
+from alsriaz.scoring.scorer import Scorer
 
 K, RANK, BOUGHT, BLOCK = 10, 64, 60, 1024
 Array = npt.NDArray[Any]
@@ -27,10 +28,12 @@ SIZES = [(4_339, 3_665), (20_000, 30_000), (200, 1_000_000)]
 
 
 def ours(customers: Array, items: Array, bought: Array) -> None:
-    factors = ItemFactors(items)
+    factors = RankedFactors(items)
     step = max(1, min(BLOCK, (1 << 24) // len(items)))
     for start in range(0, len(customers), step):
-        best(factors.scorer(customers[start : start + step]), K, row_barred=list(bought[start : start + step]))
+        block, barred = customers[start : start + step], bought[start : start + step]
+        scorer = Scorer([DotTerm(factors, block)], len(block), len(items))
+        best_of_each(scorer, [Wanted(K, barred=(positions,)) for positions in barred])
 
 
 def numpy_alone(customers: Array, items: Array, bought: Array) -> None:
@@ -106,8 +109,9 @@ def single() -> None:
     rng = np.random.default_rng(1)
     items = rng.standard_normal((1_000_000, RANK), dtype=np.float32)
     customer = rng.standard_normal((1, RANK), dtype=np.float32)
-    factors = ItemFactors(items)
-    mine = timed(lambda: [best(factors.scorer(customer), K) for _ in range(10)]) / 10
+    factors = RankedFactors(items)
+    scorer = Scorer([DotTerm(factors, customer)], 1, len(items))
+    mine = timed(lambda: [best_of_each(scorer, [Wanted(K)]) for _ in range(10)]) / 10
 
     def naive() -> None:
         scores = items @ customer[0]

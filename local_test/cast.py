@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alsriaz.model.folder import Model
+from alsriaz.rules.side import Side
 from local_test.shop import Shop
 
 POPULAR_PLACES = slice(100, 500)  # a basket's items: known to many, but not what everybody buys
@@ -33,8 +34,8 @@ def choose(shop: Shop) -> Cast:
     customers = busy_customers(model)
     return Cast(
         customers=tuple(model.customer_ids.id_at(customer) for customer in customers),
-        new_item=model.catalogue.ids.id_at(newest_item(model, customers[0])),
-        basket=tuple(model.catalogue.ids.id_at(item) for item in matching_items(shop)),
+        new_item=model.item_ids.id_at(newest_item(model, customers[0])),
+        basket=tuple(model.item_ids.id_at(item) for item in matching_items(shop)),
     )
 
 
@@ -54,8 +55,8 @@ def newest_item(model: Model, customer: int) -> int:
     """
     first_days = model.arrays.item_first_days
     unbought = np.ones(len(first_days), dtype=np.bool_)
-    unbought[model.purchased(customer)] = False
-    candidates = np.flatnonzero(model.catalogue.new & unbought)
+    unbought[model.bought_by(customer)] = False
+    candidates = np.flatnonzero(Side.of_items(model).new[: len(unbought)] & unbought)
     if not len(candidates):
         others = np.flatnonzero(unbought) if unbought.any() else np.arange(len(first_days))
         candidates = others[first_days[others] == first_days[others].max()]
@@ -82,7 +83,7 @@ def matching_items(shop: Shop) -> list[int]:
 
 def _kinds(shop: Shop, items: npt.NDArray[np.int32]) -> list[str]:
     """Return the first word of each item's description, else its id: two flavours of one thing are of one kind."""
-    ids = [shop.model.catalogue.ids.id_at(item) for item in items.tolist()]
+    ids = [shop.model.item_ids.id_at(item) for item in items.tolist()]
     return [(shop.describe(outside_id).split() or [outside_id])[0] for outside_id in ids]
 
 

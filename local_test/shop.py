@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from alsriaz.model.folder import Model
+from alsriaz.rules.side import Side
 from local_test.tables import table
 
 DESCRIPTION = "description"
@@ -24,14 +26,19 @@ class Shop:
 
     model: Model
 
+    @cached_property
+    def _items(self) -> Side:
+        return Side.of_items(self.model)
+
     def bought(self, customer: str) -> dict[str, int]:
         """Return how often the customer bought each item in the window, most often first, ties by position."""
         position = self.model.customer_ids.position_of(customer)
         if position is None:
             return {}
-        items, counts = self.model.purchased(position), self.model.purchases(position).counts
+        items = self.model.bought_by(position)
+        counts = self.model.arrays.purchase_counts[self.model.pairs_of(position)]
         order = np.argsort(-counts, kind="stable")
-        return {self.model.catalogue.ids.id_at(int(items[at])): int(counts[at]) for at in order}
+        return {self.model.item_ids.id_at(int(items[at])): int(counts[at]) for at in order}
 
     def customer_table(self, customer: str, most: int) -> str:
         """Return the `most` items that the customer bought most often."""
@@ -65,7 +72,7 @@ class Shop:
 
     def describe(self, item: object) -> str:
         """Return the line about an item, or nothing."""
-        position = self.model.catalogue.position_of(str(item))
+        position = self._items.position_of(str(item))
         if position is None or DESCRIPTION not in self.model.attributes.names:
             return ""
         return str(self.model.attributes.shown(position, [DESCRIPTION])[DESCRIPTION] or "")

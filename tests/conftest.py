@@ -95,7 +95,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give a worker of pytest-xdist one file after the other, in the order of `put_long_files_first`."""
     from xdist.scheduler import LoadFileScheduling
 
-    class Files(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+    class Files(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
             return next((files[0] for files in TOGETHER if file in files), file)

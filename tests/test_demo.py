@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from alsriaz.rules.rules import NO_RULES
 
 from alsriaz.model.folder import Model
 from alsriaz.model.manifest import Manifest
@@ -97,11 +96,11 @@ def shop(groceries: Path) -> Shop:
     no_factors = FittedFactors(np.zeros((pairs.n_customers, 1), "f4"), np.zeros((pairs.n_items, 1), "f4"))
     arrays = model_arrays(pairs, purchases, no_factors)
     table = item_table(pairs, purchases, None, ())
-    return Shop(Model(arrays, Manifest({}, ""), spec, window.last, NO_RULES, table))
+    return Shop(Model(arrays, Manifest({}, ""), spec, window.last, {}, table))
 
 
 def test_neither_fuel_nor_coupons_are_sold(shop: Shop) -> None:
-    ids = shop.model.catalogue.ids
+    ids = shop.model.item_ids
     lines = [shop.describe(ids.id_at(position)) for position in range(len(ids))]
     assert sum(map(bool, lines)) > 0.9 * len(lines)
     assert not [line for line in lines if "gasoline" in line or "coupon" in line]
@@ -122,7 +121,7 @@ def test_the_payload_of_tasks_asks_about_the_groceries(shop: Shop) -> None:
     asked = [json.loads(line) for line in (questions.PAYLOADS / "tasks.jsonl").read_text().splitlines()]
     assert [one["task"] for one in asked] == ["similar", "audience", "score", "explain"]
     items = [item for one in asked for item in [one.get("item"), *one.get("items", [])] if item is not None]
-    assert [item for item in items if shop.model.catalogue.ids.position_of(item) is None] == []
+    assert [item for item in items if shop.model.item_ids.position_of(item) is None] == []
     assert {one["customer"] for one in asked if "customer" in one} == {choose(shop).customers[0]}
 
 

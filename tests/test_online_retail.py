@@ -60,7 +60,7 @@ def test_items_have_the_descriptions_of_the_sales(whole: Trained) -> None:
     assert model.attributes.names == ("description",), "the headerless layout has no such column, nor such files"
     assert len(model.unsold_ids) == 0
     for item, description in DESCRIPTIONS.items():
-        position = model.catalogue.ids.position_of(item)
+        position = model.item_ids.position_of(item)
         assert position is not None
         assert model.attributes.shown(position, ["description"]) == {"description": description}
 

@@ -13,13 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alsriaz.errors import BadValue, CallerError, DataError, RequestError
+from alsriaz.questions.tally import Answered, Record
+from alsriaz.serving.settings import CSV, JSON, LINES
 from alsriaz.serving.wire import (
-    CSV,
-    JSON,
-    LINES,
     STATUS,
-    Answered,
-    Record,
     Request,
     answer_type,
     decode,

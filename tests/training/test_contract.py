@@ -18,6 +18,7 @@ from alsriaz.errors import CallerError
 from alsriaz.model.folder import open_model
 from alsriaz.platform.layout import Layout
 from alsriaz.platform.spec import parse_spec
+from alsriaz.rules.side import Side
 from alsriaz.tables.sales import SalesKind
 from alsriaz.training import job
 from alsriaz.training.inputs import copy_table, open_pipe
@@ -76,9 +77,9 @@ def test_a_job_in_pipe_mode_learns_from_all_objects(run: Trained) -> None:
         "retention_days": None,
     }
     model = open_model(run.model)
-    assert model.standing_rules.popular == 1
+    assert model.standing["exclude"] == {"popular": 1}
     assert [model.unsold_ids.id_at(number) for number in range(2)] == ["never-seen", "never-sold"]
-    assert model.attributes.shown(model.catalogue.position_of("never-sold") or 0, ["shelf"]) == {"shelf": 7}
+    assert model.attributes.shown(Side.of_items(model).position_of("never-sold") or 0, ["shelf"]) == {"shelf": 7}
 
 
 @pytest.mark.spark
@@ -94,7 +95,7 @@ def test_the_log_says_what_a_person_must_know(run: Trained) -> None:
 @pytest.mark.spark
 def test_the_definitions_in_the_docs_find_every_metric_once(run: Trained) -> None:
     printed = dict(re.findall(r"^(\w+)=([0-9.]+);$", run.stdout, re.MULTILINE))
-    assert len(run.stdout.splitlines()) == len(printed) == 17
+    assert len(run.stdout.splitlines()) == len(printed) == 23
     whole = run.stdout + run.stderr
     found = {definition["Name"]: re.findall(definition["Regex"], whole) for definition in METRIC_DEFINITIONS}
     assert found == {name: [value] for name, value in printed.items()}

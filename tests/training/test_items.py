@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from alsriaz.training.window import Window
 
 from alsriaz.platform.days import Day
 from alsriaz.platform.spec import parse_spec
 from alsriaz.tables.given_items import GivenItems, read_items
 from alsriaz.tables.sales import Purchases
 from alsriaz.training.items import item_table
-from alsriaz.training.pairs import Pairs, pair_up
+from alsriaz.training.pairs import Pairs, Window, pair_up
 
 Value = str | float | None
 

@@ -36,7 +36,7 @@ def test_the_model_is_finished_and_true(run: Trained, model: Model) -> None:
     assert verify_model(run.model) == model.manifest
     sales = [sale for sale in groceries() if sale[2] > 0]
     assert [model.customer_ids.id_at(p) for p in range(len(model.customer_ids))] == sorted({s[0] for s in sales})
-    assert [model.catalogue.ids.id_at(p) for p in range(len(model.catalogue.ids))] == sorted({s[1] for s in sales})
+    assert [model.item_ids.id_at(p) for p in range(len(model.item_ids))] == sorted({s[1] for s in sales})
     counts = run.manifest()["counts"]
     assert counts["rows_read"] == len(groceries())
     assert counts["purchases"] == len(sales)
@@ -95,10 +95,10 @@ def test_one_core_or_two_and_any_order_of_rows_give_the_same_output(run: Trained
 
 def test_standing_rules_travel_with_the_model_and_hold_for_output_csv(run: Trained, tmp_path: Path) -> None:
     popular = open_model(run.model).arrays.items_by_popularity[0]
-    ids = open_model(run.model).catalogue.ids
+    ids = open_model(run.model).item_ids
     rules = {"include": {"items": ["soap", ids.id_at(3)], "placement": "first"}, "exclude": {"popular": 1}}
     ruled = trained(lay_out(tmp_path / "ml", {"sales.csv": as_csv(groceries())}, SPEC | {"holdout_days": 0}, rules))
-    assert open_model(ruled.model).standing_rules.include_items == ("soap", ids.id_at(3))
+    assert open_model(ruled.model).standing["include"]["items"] == ["soap", ids.id_at(3)]
     rows = rows_of(ruled.output)
     assert ids.id_at(int(popular)) not in {row["item"] for row in rows}
     assert {row["item"] for row in rows if row["place"] == "1"} == {ids.id_at(3)}

@@ -59,7 +59,7 @@ def model(run: Trained) -> Model:
 def test_every_item_has_what_the_table_says(run: Trained, model: Model) -> None:
     assert verify_model(run.model) == model.manifest
     told = {str(row["product_id"]): row for row in products().to_pylist()}
-    ids, names = model.catalogue.ids, [name for name in products().column_names if name != "product_id"]
+    ids, names = model.item_ids, [name for name in products().column_names if name != "product_id"]
     assert model.attributes.names == tuple(names)
     for position in range(0, len(ids), 50):
         row = told.get(ids.id_at(position), {})
@@ -70,7 +70,7 @@ def test_products_that_were_never_sold_are_kept(model: Model) -> None:
     sold = {sale[1] for sale in groceries()}  # those with a quantity of 0 too, which are refused
     never = sorted({str(item) for item in products()["product_id"].to_pylist()} - sold)
     assert [model.unsold_ids.id_at(place) for place in range(len(model.unsold_ids))] == never
-    last = len(model.catalogue.ids) + len(never) - 1
+    last = len(model.item_ids) + len(never) - 1
     assert len(model.attributes) == last + 1
     row = products().filter(pc.field("product_id") == int(never[-1])).to_pylist()[0]
     assert model.attributes.shown(last, ["department"]) == {"department": row["department"]}
@@ -79,7 +79,7 @@ def test_products_that_were_never_sold_are_kept(model: Model) -> None:
 def test_the_terminal_tells_about_the_items(run: Trained, model: Model) -> None:
     assert "read items/products.parquet: 92,331 rows" in run.stderr
     assert "attributes of the items: manufacturer_id, department, brand and 3 more\n" in run.stderr
-    ids = model.catalogue.ids
+    ids = model.item_ids
     known = len({str(item) for item in products()["product_id"].to_pylist()} & {ids.id_at(n) for n in range(len(ids))})
     assert (
         f"channel 'items' has {known:,} of the {len(ids):,} items sold, and {len(model.unsold_ids):,} "

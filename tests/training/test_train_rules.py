@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from alsriaz.model.folder import open_model
-from alsriaz.rules.rules import parse_standing_rules
+from alsriaz.rules.rows import read_rules_file
 from tests.train_process import as_csv, lay_out, rows_of, train, trained
 
 pytestmark = pytest.mark.spark
@@ -81,7 +81,7 @@ def test_rules_on_attributes_and_customers_shape_output_csv_and_travel_with_the_
     assert {row["item"] for row in rows} <= {"i1", "i3"}
     assert [row["reason"] for row in rows] == ["model", "model", "popular", "model"]
     assert "4 recommendations for 4 customers are in" in run.stderr
-    assert open_model(run.model).standing_rules == parse_standing_rules(rules)
+    assert read_rules_file(open_model(run.model).standing) == read_rules_file(rules)
 
 
 def test_a_value_that_no_item_has_is_told_before_the_fit_and_so_is_an_empty_output(tmp_path: Path) -> None:
