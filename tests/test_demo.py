@@ -304,7 +304,7 @@ def test_ctrl_c_while_a_program_is_being_started_ends_it(tmp_path: Path, monkeyp
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
             born.append(self)
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)  # to this thread: programs have no other one, but whoever tests may
 
     monkeypatch.setattr(subprocess, "Popen", InterruptedAtOnce)
     with pytest.raises(Interrupted), started(sleeper, {}):

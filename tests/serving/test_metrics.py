@@ -178,11 +178,11 @@ def test_no_count_holds_what_a_client_wrote(server: Server) -> None:
 
 
 @pytest.mark.process
-def test_counts_leave_nothing_behind(tmp_path: Path) -> None:
-    shop().write(tmp_path / "model")
-    (tmp_path / "tmp").mkdir()
-    environ = {"ALSRIAZ_ML_ROOT": str(tmp_path), "TMPDIR": str(tmp_path / "tmp"), "ALSRIAZ_WORKERS": "1"}
+def test_counts_leave_nothing_behind(short_path: Path) -> None:
+    shop().write(short_path / "model")
+    (short_path / "tmp").mkdir()
+    environ = {"ALSRIAZ_ML_ROOT": str(short_path), "TMPDIR": str(short_path / "tmp"), "ALSRIAZ_WORKERS": "1"}
     with running_server(environ) as server:
-        assert list((tmp_path / "tmp").glob("*/metrics/*.db"))
+        assert list((short_path / "tmp").glob("*/metrics/*.db"))
         assert server.stop() == 0
-    assert not list((tmp_path / "tmp").iterdir())
+    assert not list((short_path / "tmp").iterdir())

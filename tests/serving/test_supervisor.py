@@ -174,12 +174,12 @@ def test_ping_is_answered_while_one_worker_is_at_a_long_request(server: Server, 
         assert long.result().status == 200
 
 
-def test_ping_is_answered_while_every_thread_is_at_a_long_request(tmp_path: Path) -> None:
+def test_ping_is_answered_while_every_thread_is_at_a_long_request(short_path: Path) -> None:
     environ = {"ALSRIAZ_WORKERS": "1", "ALSRIAZ_THREADS": "2", "ALSRIAZ_TIMEOUT_SECONDS": "60"}
-    with tiny_server(tmp_path, environ) as server, ThreadPoolExecutor() as pool:
-        before = running_requests(tmp_path)
+    with tiny_server(short_path, environ) as server, ThreadPoolExecutor() as pool:
+        before = running_requests(short_path)
         long = [pool.submit(server.request, "GET", "/wait?3") for _ in range(2)]
-        until(lambda: running_requests(tmp_path) == before + 2)
+        until(lambda: running_requests(short_path) == before + 2)
         assert server.request("GET", "/ping").status == 200
         assert not any(request.done() for request in long), "it was answered though nobody was free to"
         assert [request.result().status for request in long] == [200, 200]
@@ -199,19 +199,19 @@ def test_overdue_request_is_a_504_in_json_and_its_worker_is_replaced(server: Ser
     assert server.request("POST", "/length").json()["worker"] != worker
 
 
-def test_matrix_products_get_one_thread_unless_the_user_says_otherwise(server: Server, tmp_path: Path) -> None:
+def test_matrix_products_get_one_thread_unless_the_user_says_otherwise(server: Server, short_path: Path) -> None:
     found = server.request("POST", "/length").json()
     assert (found["OPENBLAS_NUM_THREADS"], found["OMP_NUM_THREADS"]) == ("1", "1")
-    with tiny_server(tmp_path, {"OMP_NUM_THREADS": "3", "ALSRIAZ_ML_ROOT": "here/ml"}, cwd=tmp_path) as other:
+    with tiny_server(short_path, {"OMP_NUM_THREADS": "3", "ALSRIAZ_ML_ROOT": "here/ml"}, cwd=short_path) as other:
         found = other.request("POST", "/length").json()
         assert (found["OPENBLAS_NUM_THREADS"], found["OMP_NUM_THREADS"]) == ("1", "3")
-        assert found["ALSRIAZ_ML_ROOT"] == str(tmp_path / "here/ml"), "gunicorn has another working directory"
+        assert found["ALSRIAZ_ML_ROOT"] == str(short_path / "here/ml"), "gunicorn has another working directory"
 
 
-def test_modules_in_the_working_directory_shadow_nothing(tmp_path: Path) -> None:
+def test_modules_in_the_working_directory_shadow_nothing(short_path: Path) -> None:
     for name in ("json.py", "logging.py", "gunicorn.py", "alsriaz.py", "gunicorn.conf.py"):
-        (tmp_path / name).write_text("raise RuntimeError('a stranger was imported')")
-    with tiny_server(tmp_path, cwd=tmp_path) as server:
+        (short_path / name).write_text("raise RuntimeError('a stranger was imported')")
+    with tiny_server(short_path, cwd=short_path) as server:
         assert server.stop() == 0
         assert "stranger" not in server.log()
 
@@ -219,7 +219,7 @@ def test_modules_in_the_working_directory_shadow_nothing(tmp_path: Path) -> None
 # How it ends.
 
 
-def test_killed_worker_loses_only_what_it_held(tmp_path: Path) -> None:
+def test_killed_worker_loses_only_what_it_held(short_path: Path) -> None:
     """16 clients, 2 workers x 2 threads, one worker killed: at most its 2 requests fail, and service goes on."""
     answers: list[tuple[int, int]] = []
     ending = threading.Event()
@@ -230,7 +230,7 @@ def test_killed_worker_loses_only_what_it_held(tmp_path: Path) -> None:
             answers.append((answer.status, answer.json().get("worker", 0)))
 
     with (
-        tiny_server(tmp_path, {"ALSRIAZ_WORKERS": "2", "ALSRIAZ_THREADS": "2"}) as server,
+        tiny_server(short_path, {"ALSRIAZ_WORKERS": "2", "ALSRIAZ_THREADS": "2"}) as server,
         ThreadPoolExecutor(16) as pool,
     ):
         clients = [pool.submit(client, server) for _ in range(16)]
@@ -260,8 +260,8 @@ KILLED = [
 
 
 @pytest.mark.parametrize(("which", "signum", "status"), [row[:3] for row in KILLED], ids=[row[3] for row in KILLED])
-def test_child_that_ends_unasked_ends_serve(tmp_path: Path, which: str, signum: signal.Signals, status: int) -> None:
-    with tiny_server(tmp_path) as server:
+def test_child_that_ends_unasked_ends_serve(short_path: Path, which: str, signum: signal.Signals, status: int) -> None:
+    with tiny_server(short_path) as server:
         family = descendants(server.process.pid)
         assert len(family) == 4, family  # two masters, a worker each
         os.kill(masters(server)[which], signum)
@@ -269,37 +269,37 @@ def test_child_that_ends_unasked_ends_serve(tmp_path: Path, which: str, signum: 
         assert f"{which} ended with status {0 if status == 1 else status}, unasked: serve ends too" in server.log()
         assert not listening(server.port)
         assert not [pid for pid in family if alive(pid)]
-        assert not left_behind(tmp_path)
+        assert not left_behind(short_path)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_running_requests_are_finished(tmp_path: Path, signum: signal.Signals) -> None:
-    with tiny_server(tmp_path) as server, ThreadPoolExecutor() as pool:
+def test_running_requests_are_finished(short_path: Path, signum: signal.Signals) -> None:
+    with tiny_server(short_path) as server, ThreadPoolExecutor() as pool:
         family = descendants(server.process.pid)
         requests = [pool.submit(server.request, "GET", "/wait?1") for _ in range(4)]
-        until(lambda: running_requests(tmp_path) == 4, server.log)
+        until(lambda: running_requests(short_path) == 4, server.log)
         server.process.send_signal(signum)
         server.process.send_signal(signum)  # a second one changes nothing
         assert [request.result().status for request in requests] == [200] * 4
         assert server.process.wait(10) == 0
         assert not listening(server.port)
         assert not [pid for pid in family if alive(pid)]
-        assert not left_behind(tmp_path)
+        assert not left_behind(short_path)
 
 
-def test_requests_that_do_not_finish_are_cut(tmp_path: Path) -> None:
-    with tiny_server(tmp_path, {"ALSRIAZ_SHUTDOWN_SECONDS": "1"}) as server, ThreadPoolExecutor() as pool:
+def test_requests_that_do_not_finish_are_cut(short_path: Path) -> None:
+    with tiny_server(short_path, {"ALSRIAZ_SHUTDOWN_SECONDS": "1"}) as server, ThreadPoolExecutor() as pool:
         family = descendants(server.process.pid)
         request = pool.submit(server.request, "GET", "/wait?1000")
-        until(lambda: running_requests(tmp_path) == 1, server.log)
+        until(lambda: running_requests(short_path) == 1, server.log)
         assert server.stop() == 0
         assert "running requests were not finished in time (ALSRIAZ_SHUTDOWN_SECONDS) and are cut" in server.log()
         assert request.result().status == 502, "who waits is told"
         assert not [pid for pid in family if alive(pid)]
 
 
-def test_children_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
-    with tiny_server(tmp_path) as server:
+def test_children_do_not_outlive_a_killed_supervisor(short_path: Path) -> None:
+    with tiny_server(short_path) as server:
         family = descendants(server.process.pid)
         server.process.kill()
         server.process.wait(PATIENCE)
@@ -310,29 +310,29 @@ def test_children_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
 # How it starts, and why it may not.
 
 
-def test_port_opens_only_when_the_application_is_ready(tmp_path: Path) -> None:
-    (tmp_path / "not-ready").touch()
-    with started_server(tiny_environ(tmp_path), command=TINY) as server:
+def test_port_opens_only_when_the_application_is_ready(short_path: Path) -> None:
+    (short_path / "not-ready").touch()
+    with started_server(tiny_environ(short_path), command=TINY) as server:
         until(lambda: "Booting worker" in server.log(), server.log)
         assert not listening(server.port)
-        (tmp_path / "not-ready").unlink()
+        (short_path / "not-ready").unlink()
         until(server.answers_ping, server.log)
 
 
-def test_stopped_while_it_starts(tmp_path: Path) -> None:
-    (tmp_path / "not-ready").touch()
-    with started_server(tiny_environ(tmp_path), command=TINY) as server:
+def test_stopped_while_it_starts(short_path: Path) -> None:
+    (short_path / "not-ready").touch()
+    with started_server(tiny_environ(short_path), command=TINY) as server:
         until(lambda: "Booting worker" in server.log(), server.log)
         family = descendants(server.process.pid)
         assert family
         assert server.stop() == 0
         assert not [pid for pid in family if alive(pid)]
-        assert not left_behind(tmp_path)
+        assert not left_behind(short_path)
 
 
-def test_application_that_can_not_be_loaded(tmp_path: Path) -> None:
-    (tmp_path / "broken").touch()
-    with started_server(tiny_environ(tmp_path), command=TINY) as server:
+def test_application_that_can_not_be_loaded(short_path: Path) -> None:
+    (short_path / "broken").touch()
+    with started_server(tiny_environ(short_path), command=TINY) as server:
         assert server.process.wait(PATIENCE) == 1
         assert "ValueError: the tiny application was told to be broken" in server.log()
         assert "gunicorn ended with status 1, unasked" in server.log()
@@ -349,89 +349,89 @@ def refusal(environ: Mapping[str, str], command: tuple[str, ...] = TINY) -> str:
     return lines[0].removeprefix("serve: ")
 
 
-def test_no_model(tmp_path: Path) -> None:
-    (tmp_path / "no-model").touch()
-    assert refusal(tiny_environ(tmp_path)) == "The model was told not to be there."
+def test_no_model(short_path: Path) -> None:
+    (short_path / "no-model").touch()
+    assert refusal(tiny_environ(short_path)) == "The model was told not to be there."
 
 
-def test_no_model_in_the_folder_of_the_platform(tmp_path: Path) -> None:
-    assert "model" in refusal({"ALSRIAZ_ML_ROOT": str(tmp_path / "ml")}, SERVE)
+def test_no_model_in_the_folder_of_the_platform(short_path: Path) -> None:
+    assert "model" in refusal({"ALSRIAZ_ML_ROOT": str(short_path / "ml")}, SERVE)
 
 
-def test_no_list_has_room_for_what_the_model_includes(tmp_path: Path) -> None:
+def test_no_list_has_room_for_what_the_model_includes(short_path: Path) -> None:
     standing = {"include": {"items": ["apple", "bread"]}}
-    shop(standing=standing).write(tmp_path / "model")
-    assert refusal({"ALSRIAZ_ML_ROOT": str(tmp_path), "ALSRIAZ_MAX_K": "1"}, SERVE) == (
+    shop(standing=standing).write(short_path / "model")
+    assert refusal({"ALSRIAZ_ML_ROOT": str(short_path), "ALSRIAZ_MAX_K": "1"}, SERVE) == (
         "ALSRIAZ_MAX_K is 1, but the model's rules.json has 2 items that must appear in every list. Raise it, or train "
         "with fewer."
     )
 
 
-def test_bad_setting(tmp_path: Path) -> None:
-    words = refusal(tiny_environ(tmp_path, {"ALSRIAZ_THREADS": "many"}))
+def test_bad_setting(short_path: Path) -> None:
+    words = refusal(tiny_environ(short_path, {"ALSRIAZ_THREADS": "many"}))
     assert words.startswith("The environment variable ALSRIAZ_THREADS is 'many', expected a whole number from 1 to 64")
 
 
-def test_port_taken(tmp_path: Path) -> None:
+def test_port_taken(short_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("0.0.0.0", 0))  # noqa: S104
         taken.listen()
         port = taken.getsockname()[1]
-        assert refusal(tiny_environ(tmp_path, {"SAGEMAKER_BIND_TO_PORT": str(port)})) == (
+        assert refusal(tiny_environ(short_path, {"SAGEMAKER_BIND_TO_PORT": str(port)})) == (
             f"Port {port} can't be listened on (Address already in use): free it, or name another one in the "
             "environment variable SAGEMAKER_BIND_TO_PORT."
         )
 
 
-def test_no_temporary_folder_that_can_hold_a_socket(tmp_path: Path) -> None:
-    long = tmp_path / ("long" * 25)
+def test_no_temporary_folder_that_can_hold_a_socket(short_path: Path) -> None:
+    long = short_path / ("long" * 25)
     long.mkdir()
-    words = refusal(tiny_environ(tmp_path, {"TMPDIR": str(long)}))
-    assert words.startswith(f"The temporary folder '{tmp_path}")
+    words = refusal(tiny_environ(short_path, {"TMPDIR": str(long)}))
+    assert words.startswith(f"The temporary folder '{short_path}")
     assert words.endswith("Name another one in TMPDIR.")
     assert not list(long.iterdir())
 
 
-def test_temporary_folder_with_a_blank(tmp_path: Path) -> None:
-    blank = tmp_path / "a b"
+def test_temporary_folder_with_a_blank(short_path: Path) -> None:
+    blank = short_path / "a b"
     blank.mkdir()
-    with tiny_server(tmp_path, {"TMPDIR": str(blank)}) as server:
+    with tiny_server(short_path, {"TMPDIR": str(blank)}) as server:
         assert server.request("POST", "/length", b"x" * 2**20).json()["length"] == 2**20
 
 
-def test_port_is_free_again_at_once(tmp_path: Path) -> None:
+def test_port_is_free_again_at_once(short_path: Path) -> None:
     port = {"SAGEMAKER_BIND_TO_PORT": str(free_port())}
     for _ in range(2):
-        with started_server(tiny_environ(tmp_path, port), command=TINY) as server:
+        with started_server(tiny_environ(short_path, port), command=TINY) as server:
             chosen = Server(int(port["SAGEMAKER_BIND_TO_PORT"]), server.process, server._log)
             until(chosen.answers_ping, server.log)
             assert server.stop() == 0
 
 
-def test_heartbeat_needs_no_shared_memory(tmp_path: Path) -> None:
-    private = str(tmp_path)
+def test_heartbeat_needs_no_shared_memory(short_path: Path) -> None:
+    private = str(short_path)
     assert heartbeat_folder(private, "/nowhere") == private, "a serverless endpoint may have none"
-    (tmp_path / "shm").mkdir()
-    assert heartbeat_folder(private, str(tmp_path / "shm")) == str(tmp_path / "shm")
+    (short_path / "shm").mkdir()
+    assert heartbeat_folder(private, str(short_path / "shm")) == str(short_path / "shm")
 
 
-def test_runs_as_an_ordinary_user(tmp_path: Path) -> None:
+def test_runs_as_an_ordinary_user(short_path: Path) -> None:
     """Root starts it as somebody with no rights and no home; in a run without root, it is an ordinary user anyway."""
     somebody: dict[str, Any] = {}
     if os.geteuid() == 0:
         somebody = {"user": 65534, "group": 65534, "extra_groups": []}
-    environ = tiny_environ(tmp_path, {"HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"})
-    for path in (tmp_path, tmp_path / "tmp"):
+    environ = tiny_environ(short_path, {"HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"})
+    for path in (short_path, short_path / "tmp"):
         path.chmod(0o777)
-    needed = (tmp_path, ROOT, Path(sys.executable), Path(sys.executable).resolve(), Path(sys.base_prefix))
-    with open_to_all(*needed), tiny_server(tmp_path, environ, **somebody) as server:
+    needed = (short_path, ROOT, Path(sys.executable), Path(sys.executable).resolve(), Path(sys.base_prefix))
+    with open_to_all(*needed), tiny_server(short_path, environ, **somebody) as server:
         found = server.request("POST", "/length", b"x" * 2**20).json()
         assert found["length"] == 2**20
         assert found["uid"] != 0
         assert server.stop() == 0
         assert "[warn]" not in server.log()
         assert "[alert]" not in server.log()
-        assert not left_behind(tmp_path)
+        assert not left_behind(short_path)
 
 
 @contextlib.contextmanager

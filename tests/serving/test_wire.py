@@ -196,9 +196,9 @@ REFUSED = [
 
 @pytest.mark.parametrize(("body", "media", "code", "words", "why"), REFUSED, ids=[why for *_, why in REFUSED])
 def test_a_body_that_can_not_be_read(body: bytes, media: str, code: str, words: str, why: str) -> None:
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(CallerError) as caught:
         decode(io.BytesIO(body), media)
-    assert caught.value.code == code
+    assert error_code(caught.value) == code
     assert STATUS[code] == 400
     assert words in str(caught.value)
     assert len(str(caught.value)) < 300
