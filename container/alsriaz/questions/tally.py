@@ -47,7 +47,7 @@ class Tally:
 
     @property
     def task(self) -> str:
-        """The one task of all records; `SEVERAL` or `OTHER` where there is no such one."""
+        """The one task of all records; `SEVERAL` or `OTHER` where there is not just one."""
         if len(self.records) > 1:
             return SEVERAL
         return next(iter(self.records), OTHER)

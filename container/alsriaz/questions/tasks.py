@@ -104,7 +104,7 @@ def label_of(record: Record) -> str:
 
 
 def _task_of(record: Record) -> object:
-    """Return the task that a record names, whether there is such a one or not."""
+    """Return the task that a record names, whether or not it exists."""
     task = record.get("task")
     return "recommend" if task is None else task
 

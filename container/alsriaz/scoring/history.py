@@ -46,7 +46,7 @@ class Buyer(NamedTuple):
     Attributes:
         position: the customer's, None for one that the model doesn't know.
         source: where the scores come from: "model", "history", or "popular" for one of whom nothing is known.
-        basket: stored and new purchases together where a history has items that were sold; None without such a one.
+        basket: stored and new purchases together where a history has items that were sold; else None.
         factors: shape (rank,), those that ALS gives to who bought the basket; None without one.
         history: the ids of the history's items, whether they were sold or not.
         unknown: those that never were.

@@ -25,7 +25,7 @@ def item_table(
         pairs: the window's pairs, whose items the model has.
         purchases: all accepted purchases, with the items' descriptions as the sales tell them.
         given: the shop's table, None where it gave none.
-        excluded: ids that are no products.
+        excluded: ids that are not products.
     """
     sold = [purchases.item_ids[code] for code in pairs.item_codes]
     known = {*purchases.item_ids, *purchases.refused_items, *excluded}

@@ -118,7 +118,7 @@ def pair_up(purchases: Purchases, window: Window, half_life_days: float) -> Pair
     """Sum up the purchases of a window by pair.
 
     Rows are put in one order before anything is added, so that the sums don't depend on the order of the input.
-    Returns (quantity <= 0) lower a pair's quantity and are no purchases; a pair without a purchase, or whose quantity
+    Returns (quantity <= 0) lower a pair's quantity and are not purchases; a pair without a purchase, or whose quantity
     is not above 0 in the end, is left out.
     """
     within = np.flatnonzero((purchases.days >= window.first) & (purchases.days <= window.last))
