@@ -8,7 +8,6 @@ reads a field looks for that first.
 import difflib
 import functools
 import json
-import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -257,11 +256,3 @@ def shown(value: object, most: int = 80) -> str:
     except (RecursionError, ValueError):  # nested to the limit, or a number of thousands of digits
         text = f"a {type(value).__name__} that is too large to show"
     return text if len(text) <= most else text[: most - 3] + "..."
-
-
-def finite(value: int | float) -> float:
-    """Return a number as a float; ValueError where no float64 holds it."""
-    found = float(value)
-    if not math.isfinite(found):
-        raise ValueError
-    return found

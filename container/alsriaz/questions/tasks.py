@@ -1,6 +1,6 @@
 """The tasks, a row each: which fields a question of it may have, and what answers it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from alsriaz.errors import BadValue
@@ -60,10 +60,12 @@ TASKS: Mapping[str, Task] = {
 }
 """By the name in the field `task`; the first is the default."""
 
-_READERS = {task.name: {"task": None, **{field.name: field.read for field in task.fields}} for task in TASKS.values()}
+_KNOWN = {task.name: dict.fromkeys(["task", *(field.name for field in task.fields)]).keys() for task in TASKS.values()}
 
-
-_SHAPE = ("k", "offset", "show")  # read last: of several faults, who and under which rules are told first
+# Read in the order of the table, whatever the record's own, and these last: of several faults, the same is always told.
+_SHAPE = (K, OFFSET, SHOW)
+_FIRST = {task.name: [f for f in task.fields if f not in _SHAPE and f.read is not None] for task in TASKS.values()}
+_LAST = {task.name: [f for f in task.fields if f in _SHAPE] for task in TASKS.values()}
 
 
 def read_question(record: Record, limits: Limits) -> Question:
@@ -76,25 +78,26 @@ def read_question(record: Record, limits: Limits) -> Question:
     if not isinstance(name, str) or name not in TASKS:
         hint = nearest(name, TASKS) if isinstance(name, str) else "."
         raise BadValue("task", f"task is {shown(name)}, expected one of {', '.join(TASKS)}{hint}")
-    readers = _READERS[name]
-    if not record.keys() <= readers.keys():
-        check_fields(record, readers.keys())
+    if not record.keys() <= _KNOWN[name]:
+        check_fields(record, _KNOWN[name])
     question = Question(name)
     ruled = not record.keys().isdisjoint(SECTIONS)
     if ruled:
         question.named_rules = tuple(_check_rules(record, name))
-    for field, value in record.items():
-        read = readers[field]
-        if read is not None and value is not None and field not in _SHAPE:
-            setattr(question, field, read(value, field, limits))
+    _read(record, _FIRST[name], limits, question)
     for need in TASKS[name].needs:
         need(question)
     if ruled:
         question.rules = read_rules(record, Reading(limits.most_ids))
-    for field in _SHAPE:
-        if (value := record.get(field)) is not None and (read := readers[field]) is not None:
-            setattr(question, field, read(value, field, limits))
+    _read(record, _LAST[name], limits, question)
     return question
+
+
+def _read(record: Record, fields: Iterable[Field], limits: Limits, question: Question) -> None:
+    for field in fields:
+        value = record.get(field.name)
+        if value is not None and field.read is not None:
+            setattr(question, field.name, field.read(value, field.name, limits))
 
 
 def label_of(record: Record) -> str:
