@@ -36,10 +36,3 @@ def markdown_table(rows: Iterable[Setting]) -> str:
         cells = (names, "none" if row.default in (None, (), {}) else f"`{default}`", row.kind.expected, row.meaning)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
-
-
-def whole_number(value: Any) -> int | None:  # until questions/fields.py and rules/rule_fields.py read by `values`
-    """Return the whole number that a JSON value is, 2.0 included, or None where it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return int(value) if isinstance(value, int) or value.is_integer() else None
